@@ -1,0 +1,97 @@
+/** Errors that callers branch on, and the checks of the public boundary. Messages: `<function>: <expected>, got <value>; <what to do>`. */
+
+export class ShapeMismatchError extends TypeError {
+  readonly code = "SHAPE_MISMATCH";
+  readonly path: string;
+
+  constructor(where: string, path: string, expected: readonly number[], got: readonly number[]) {
+    super(
+      `${where}: leaf "${path}" has shape [${expected.join(", ")}], got [${got.join(", ")}]; pass an array of the leaf's shape`,
+    );
+    this.name = "ShapeMismatchError";
+    this.path = path;
+  }
+}
+
+/** A gradient held NaN or an infinity; parameters and state are as they were before the step. */
+export class NonFiniteError extends Error {
+  readonly code = "NON_FINITE";
+  /** The step that was refused, from 1. */
+  readonly step: number;
+  readonly path: string;
+
+  constructor(where: string, step: number, path: string) {
+    super(
+      `${where}: gradient of leaf "${path}" must be finite at step ${step}, got NaN or infinity; lower the learning rate, clip, or pass nonFinite: "skip"`,
+    );
+    this.name = "NonFiniteError";
+    this.step = step;
+    this.path = path;
+  }
+}
+
+/** How a value appears in a message. */
+export function show(value: unknown): string {
+  return typeof value === "string" ? `"${value}"` : String(value);
+}
+
+/** Checks written as the negated good case, so that NaN is caught. */
+export function requireThat(
+  ok: boolean,
+  where: string,
+  expected: string,
+  value: unknown,
+  hint?: string,
+): void {
+  if (!ok) {
+    throw new RangeError(
+      `${where}: ${expected}, got ${show(value)}${hint === undefined ? "" : `; ${hint}`}`,
+    );
+  }
+}
+
+/** A decay rate β in [0, 1). */
+export function requireDecay(where: string, name: string, value: number): void {
+  requireThat(value >= 0 && value < 1, where, `\`${name}\` must be in [0, 1)`, value);
+}
+
+export function requireNonNegative(where: string, name: string, value: number): void {
+  requireThat(
+    value >= 0 && value < Number.POSITIVE_INFINITY,
+    where,
+    `\`${name}\` must be finite and at least 0`,
+    value,
+  );
+}
+
+export function requirePositive(where: string, name: string, value: number): void {
+  requireThat(
+    value > 0 && value < Number.POSITIVE_INFINITY,
+    where,
+    `\`${name}\` must be finite and greater than 0`,
+    value,
+  );
+}
+
+export function requireCount(where: string, name: string, value: number): void {
+  requireThat(
+    Number.isSafeInteger(value) && value >= 1,
+    where,
+    `\`${name}\` must be an integer of at least 1`,
+    value,
+  );
+}
+
+export function requireOneOf<T extends string>(
+  where: string,
+  name: string,
+  value: T,
+  allowed: readonly T[],
+): void {
+  requireThat(
+    allowed.includes(value),
+    where,
+    `\`${name}\` must be one of ${allowed.map(show).join(", ")}`,
+    value,
+  );
+}
