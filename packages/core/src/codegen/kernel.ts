@@ -1,0 +1,128 @@
+/**
+ * What a backend compiles: one loop over elements, as a list of instructions in single assignment.
+ *
+ *     for i in 0 .. count-1:
+ *       x₀ = …; x₁ = …                         body, in order; operands are indices of earlier instructions
+ *       stream[store.stream][i] = x            stores, after every load of the element
+ *       partial[r][i mod 8] ⊕= x               reductions, in float64
+ *
+ * Rounding: each arithmetic instruction rounds once, to the kernel's dtype. Scalars arrive in float64 and
+ * are rounded to the dtype on entry. A reduction widens its value to float64 and keeps eight partial
+ * results, element i going to partial i mod 8; a run continues from the partials it finds, so a tensor may
+ * be processed in pieces that start at multiples of 8. `foldPartials` folds them in a fixed tree. With that
+ * every backend gives the same bits; only the payload of a NaN is left open.
+ */
+
+import type { Arithmetic, Compare, ExactUnary, Logic } from "../expr/node.ts";
+
+export type DType = "float32" | "float64";
+
+/** Index of an instruction in its kernel's body. */
+export type Id = number;
+
+export type Instruction =
+  | { readonly op: "load"; readonly stream: number }
+  /** A value that is the same for every element of a run. */
+  | { readonly op: "scalar"; readonly index: number }
+  | { readonly op: "const"; readonly value: number }
+  | { readonly op: ExactUnary; readonly a: Id }
+  | { readonly op: Arithmetic; readonly a: Id; readonly b: Id }
+  /** Masks: operands of lt, le, eq are numbers, of and, or, not are masks; a comparison with NaN is false. */
+  | { readonly op: Compare | Logic; readonly a: Id; readonly b: Id }
+  | { readonly op: "not"; readonly a: Id }
+  | { readonly op: "select"; readonly cond: Id; readonly a: Id; readonly b: Id };
+
+export interface Kernel {
+  readonly name: string;
+  /** Names of the arrays read or written, for readable code; a stream's index is its position. */
+  readonly streams: readonly string[];
+  /** Names of the scalars. */
+  readonly scalars: readonly string[];
+  readonly body: readonly Instruction[];
+  readonly stores: readonly { readonly stream: number; readonly value: Id }[];
+  readonly reductions: readonly { readonly kind: "sum" | "max"; readonly value: Id }[];
+}
+
+/** Partial results of one reduction. */
+export const PARTIALS = 8;
+
+/** What the host fills in before a run. Streams never overlap, unless two are one and the same array. */
+export interface Frame {
+  /** `[0]`: number of elements. */
+  readonly count: Uint32Array;
+  /** Byte offset of each stream's first element in the memory. */
+  readonly pointers: Uint32Array;
+  readonly scalars: Float64Array;
+  /** PARTIALS numbers a reduction; the host sets them to the identity (0 for sum, -∞ for max) before the first run over a tensor. */
+  readonly partials: Float64Array;
+}
+
+export interface LoadedKernel {
+  readonly frame: Frame;
+  run(): void;
+}
+
+export interface Backend {
+  readonly name: "evaluate" | "js" | "wasm";
+  /** Zeroed memory of at least `bytes` bytes that `load` will be given; throws RangeError with a hint when the backend cannot address it. */
+  allocate(bytes: number): BackendMemory;
+  /** Compiles kernels over one memory. `scratch` is where their frames go: `frameBytes(kernels)` bytes, a multiple of 16. */
+  load(
+    kernels: readonly Kernel[],
+    dtype: DType,
+    memory: BackendMemory,
+    scratch: number,
+  ): LoadedKernel[];
+}
+
+export interface BackendMemory {
+  readonly buffer: ArrayBuffer;
+  /** Present where the memory belongs to WebAssembly. */
+  readonly wasm?: WebAssembly.Memory;
+}
+
+/** Where one kernel's frame lies: count at 0, then pointers (u32), then scalars and partials (f64, 8-aligned). */
+export interface FrameLayout {
+  readonly pointers: number;
+  readonly scalars: number;
+  readonly partials: number;
+  /** A multiple of 16. */
+  readonly bytes: number;
+}
+
+export function frameLayout(kernel: Kernel): FrameLayout {
+  const pointers = 4;
+  const scalars = (pointers + 4 * kernel.streams.length + 7) & ~7;
+  const partials = scalars + 8 * kernel.scalars.length;
+  const end = partials + 8 * PARTIALS * kernel.reductions.length;
+  return { pointers, scalars, partials, bytes: (end + 15) & ~15 };
+}
+
+export function frameBytes(kernels: readonly Kernel[]): number {
+  return kernels.reduce((bytes, kernel) => bytes + frameLayout(kernel).bytes, 0);
+}
+
+/** The frame of one kernel as views on the memory at byte offset `at`. */
+export function frameAt(kernel: Kernel, buffer: ArrayBuffer, at: number): Frame {
+  const layout = frameLayout(kernel);
+  return {
+    count: new Uint32Array(buffer, at, 1),
+    pointers: new Uint32Array(buffer, at + layout.pointers, kernel.streams.length),
+    scalars: new Float64Array(buffer, at + layout.scalars, kernel.scalars.length),
+    partials: new Float64Array(buffer, at + layout.partials, PARTIALS * kernel.reductions.length),
+  };
+}
+
+/** ((0⊕4)⊕(2⊕6)) ⊕ ((1⊕5)⊕(3⊕7)) of the eight partials of reduction `index`. */
+export function foldPartials(kind: "sum" | "max", partials: Float64Array, index: number): number {
+  const at = (i: number): number => partials[index * PARTIALS + i] as number;
+  const join = kind === "sum" ? (a: number, b: number): number => a + b : Math.max;
+  return join(
+    join(join(at(0), at(4)), join(at(2), at(6))),
+    join(join(at(1), at(5)), join(at(3), at(7))),
+  );
+}
+
+export function reductionIdentity(kind: "sum" | "max"): number {
+  return kind === "sum" ? 0 : Number.NEGATIVE_INFINITY;
+}

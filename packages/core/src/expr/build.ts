@@ -1,0 +1,145 @@
+/** Constructors of expressions, named as in the formulas. Numbers stand for constants. */
+
+import type { Expr, Scope } from "./node.ts";
+
+/** An expression, or a number where a constant is meant. */
+export type Operand = Expr | number;
+
+export function wrap(x: Operand): Expr {
+  return typeof x === "number" ? { op: "const", value: x } : x;
+}
+
+/** A named input: `g`, `p`, `t`, `lr`, `size`, or a state of the given scope. */
+export function input(name: string, scope: Scope): Expr {
+  return { op: "input", name, scope };
+}
+
+export function add(a: Operand, b: Operand): Expr {
+  return { op: "add", a: wrap(a), b: wrap(b) };
+}
+export function sub(a: Operand, b: Operand): Expr {
+  return { op: "sub", a: wrap(a), b: wrap(b) };
+}
+export function mul(a: Operand, b: Operand): Expr {
+  return { op: "mul", a: wrap(a), b: wrap(b) };
+}
+export function div(a: Operand, b: Operand): Expr {
+  return { op: "div", a: wrap(a), b: wrap(b) };
+}
+/** The smaller; NaN if either is. */
+export function min(a: Operand, b: Operand): Expr {
+  return { op: "min", a: wrap(a), b: wrap(b) };
+}
+/** The larger; NaN if either is. */
+export function max(a: Operand, b: Operand): Expr {
+  return { op: "max", a: wrap(a), b: wrap(b) };
+}
+/** aᵇ for a ≥ 0. */
+export function pow(a: Operand, b: Operand): Expr {
+  return { op: "pow", a: wrap(a), b: wrap(b) };
+}
+export function neg(a: Operand): Expr {
+  return { op: "neg", a: wrap(a) };
+}
+export function abs(a: Operand): Expr {
+  return { op: "abs", a: wrap(a) };
+}
+export function sqrt(a: Operand): Expr {
+  return { op: "sqrt", a: wrap(a) };
+}
+export function square(a: Operand): Expr {
+  const x = wrap(a);
+  return { op: "mul", a: x, b: x };
+}
+/** The largest integer not above a. */
+export function floor(a: Operand): Expr {
+  return { op: "floor", a: wrap(a) };
+}
+/** The binary exponent ⌊log₂ a⌋ of a normal, positive a, read from its bits. */
+export function exponent(a: Operand): Expr {
+  return { op: "exponent", a: wrap(a) };
+}
+/** 2ᵏ for an integer k whose power is a normal number. */
+export function exp2i(k: Operand): Expr {
+  return { op: "exp2i", a: wrap(k) };
+}
+export function exp(a: Operand): Expr {
+  return { op: "exp", a: wrap(a) };
+}
+/** eᵃ − 1, accurate where a is small. */
+export function expm1(a: Operand): Expr {
+  return { op: "expm1", a: wrap(a) };
+}
+/** The natural logarithm. */
+export function log(a: Operand): Expr {
+  return { op: "log", a: wrap(a) };
+}
+export function erf(a: Operand): Expr {
+  return { op: "erf", a: wrap(a) };
+}
+export function tanh(a: Operand): Expr {
+  return { op: "tanh", a: wrap(a) };
+}
+
+export function lt(a: Operand, b: Operand): Expr {
+  return { op: "lt", a: wrap(a), b: wrap(b) };
+}
+export function le(a: Operand, b: Operand): Expr {
+  return { op: "le", a: wrap(a), b: wrap(b) };
+}
+export function gt(a: Operand, b: Operand): Expr {
+  return lt(b, a);
+}
+export function ge(a: Operand, b: Operand): Expr {
+  return le(b, a);
+}
+export function eq(a: Operand, b: Operand): Expr {
+  return { op: "eq", a: wrap(a), b: wrap(b) };
+}
+export function and(a: Expr, b: Expr): Expr {
+  return { op: "and", a, b };
+}
+export function or(a: Expr, b: Expr): Expr {
+  return { op: "or", a, b };
+}
+export function not(a: Expr): Expr {
+  return { op: "not", a };
+}
+/** `a` where `cond` holds, else `b`; the branch not taken may be NaN. */
+export function select(cond: Expr, a: Operand, b: Operand): Expr {
+  return { op: "select", cond, a: wrap(a), b: wrap(b) };
+}
+
+/** a + (b − a)·w: an average moved towards b; `lerp(m, g, 1 − β)` is βm + (1 − β)g in two operations instead of three. */
+export function lerp(a: Operand, b: Operand, w: Operand): Expr {
+  return add(a, mul(sub(b, a), w));
+}
+/** min(max(a, low), high). */
+export function clamp(a: Operand, low: Operand, high: Operand): Expr {
+  return min(max(a, low), high);
+}
+
+/** `a` as it was `steps` steps ago; 0 before there was one. */
+export function delay(a: Expr, steps: number): Expr {
+  return { op: "delay", a, steps };
+}
+/** Σ_{i<length} decayⁱ · aₜ₋ᵢ. */
+export function windowSum(a: Expr, decay: number, length: number): Expr {
+  return { op: "window", a, decay, length };
+}
+
+/** Number of elements of the tensor. */
+export const SIZE: Expr = input("size", "tensor");
+/** Number of elements of all tensors that take part in the step. */
+export const TOTAL_SIZE: Expr = input("totalSize", "step");
+
+export function sum(a: Expr, over: "tensor" | "all" = "tensor"): Expr {
+  return { op: "reduce", kind: "sum", over, a };
+}
+/** The largest element; NaN if any is. */
+export function maximum(a: Expr, over: "tensor" | "all" = "tensor"): Expr {
+  return { op: "reduce", kind: "max", over, a };
+}
+export function mean(a: Expr, over: "tensor" | "all" = "tensor"): Expr {
+  return div(sum(a, over), over === "all" ? TOTAL_SIZE : SIZE);
+}

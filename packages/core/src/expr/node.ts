@@ -1,0 +1,128 @@
+/**
+ * The expression language: what one training step does to one element, as a value.
+ *
+ * Every node has a scope, from least to most varied:
+ *
+ *     step     one number for the whole step: constants, t, the learning rate, a reduction over all tensors
+ *     tensor   one number a tensor: its size, a reduction over it, per-tensor state
+ *     element  one number an element: g, p, element state
+ *
+ * An operation has the widest scope of its operands. Only element-scope nodes cost time per parameter;
+ * the others are computed once a step on the host, in float64, whatever the dtype of the arrays.
+ */
+
+export type Scope = "step" | "tensor" | "element";
+
+/** Exact in every backend: rounded once, to the dtype of the arrays. */
+export type ExactUnary = "neg" | "abs" | "sqrt" | "floor" | "exponent" | "exp2i";
+/** Over elements each is one shared program of exact operations (`math.ts`). */
+export type MathUnary = "exp" | "expm1" | "log" | "erf" | "tanh";
+export type Arithmetic = "add" | "sub" | "mul" | "div" | "min" | "max";
+export type Compare = "lt" | "le" | "eq";
+export type Logic = "and" | "or";
+
+export type Expr =
+  | { readonly op: "const"; readonly value: number }
+  | { readonly op: "input"; readonly name: string; readonly scope: Scope }
+  | { readonly op: ExactUnary | MathUnary | "not"; readonly a: Expr }
+  | { readonly op: Arithmetic | "pow" | Compare | Logic; readonly a: Expr; readonly b: Expr }
+  | { readonly op: "select"; readonly cond: Expr; readonly a: Expr; readonly b: Expr }
+  /** `a` as it was `steps` steps ago; 0 before there was one. */
+  | { readonly op: "delay"; readonly a: Expr; readonly steps: number }
+  /** Σ_{i<length} decayⁱ · aₜ₋ᵢ; terms before the first step are 0. */
+  | { readonly op: "window"; readonly a: Expr; readonly decay: number; readonly length: number }
+  | {
+      readonly op: "reduce";
+      readonly kind: "sum" | "max";
+      readonly over: "tensor" | "all";
+      readonly a: Expr;
+    };
+
+export type Op = Expr["op"];
+
+/** The operands of a node, in order. */
+export function operands(e: Expr): readonly Expr[] {
+  switch (e.op) {
+    case "const":
+    case "input":
+      return [];
+    case "select":
+      return [e.cond, e.a, e.b];
+    case "delay":
+    case "window":
+    case "reduce":
+    case "neg":
+    case "abs":
+    case "sqrt":
+    case "floor":
+    case "exponent":
+    case "exp2i":
+    case "exp":
+    case "expm1":
+    case "log":
+    case "erf":
+    case "tanh":
+    case "not":
+      return [e.a];
+    case "add":
+    case "sub":
+    case "mul":
+    case "div":
+    case "min":
+    case "max":
+    case "pow":
+    case "lt":
+    case "le":
+    case "eq":
+    case "and":
+    case "or":
+      return [e.a, e.b];
+    default:
+      return e satisfies never;
+  }
+}
+
+/** The node with its operands replaced, in the order of `operands`. */
+export function withOperands(e: Expr, next: readonly Expr[]): Expr {
+  const before = operands(e);
+  if (before.every((operand, i) => operand === next[i])) {
+    return e;
+  }
+  const [x, y, z] = next;
+  if (e.op === "select") {
+    return { ...e, cond: x as Expr, a: y as Expr, b: z as Expr };
+  }
+  // `e` has an `a` here, and a `b` where two operands were given: `operands` said so.
+  return (next.length === 2 ? { ...e, a: x, b: y } : { ...e, a: x }) as Expr;
+}
+
+const RANK: Readonly<Record<Scope, number>> = { step: 0, tensor: 1, element: 2 };
+
+export function widest(scopes: readonly Scope[]): Scope {
+  return scopes.reduce((a, b) => (RANK[b] > RANK[a] ? b : a), "step" as Scope);
+}
+
+/** The scope of a node, memoised per call because programs share subexpressions freely. */
+export function scopeOf(e: Expr, memo: Map<Expr, Scope> = new Map()): Scope {
+  const known = memo.get(e);
+  if (known !== undefined) {
+    return known;
+  }
+  let scope: Scope;
+  if (e.op === "input") {
+    scope = e.scope;
+  } else if (e.op === "reduce") {
+    scope = e.over === "all" ? "step" : "tensor";
+  } else {
+    scope = widest(operands(e).map((operand) => scopeOf(operand, memo)));
+  }
+  memo.set(e, scope);
+  return scope;
+}
+
+const MASKS: ReadonlySet<Op> = new Set(["lt", "le", "eq", "and", "or", "not"]);
+
+/** Whether a node is a truth value; `select` takes one, arithmetic takes none. */
+export function isMask(e: Expr): boolean {
+  return MASKS.has(e.op);
+}
