@@ -6,11 +6,19 @@
  *       stream[store.stream][i] = x            stores, after every load of the element
  *       partial[r][i mod 8] ⊕= x               reductions, in float64
  *
- * Rounding: each arithmetic instruction rounds once, to the kernel's dtype. Scalars arrive in float64 and
- * are rounded to the dtype on entry. A reduction widens its value to float64 and keeps eight partial
- * results, element i going to partial i mod 8; a run continues from the partials it finds, so a tensor may
- * be processed in pieces that start at multiples of 8. `foldPartials` folds them in a fixed tree. With that
- * every backend gives the same bits; only the payload of a NaN is left open.
+ * Rounding: each arithmetic instruction rounds once, to the kernel's dtype. Scalars and constants are
+ * float64 numbers, rounded to the dtype on entry. A reduction widens its value to float64 and keeps eight
+ * partial results, element i going to partial i mod 8; a run continues from the partials it finds, so a
+ * tensor may be processed in pieces that start at multiples of 8. `foldPartials` folds them in a fixed tree.
+ * With that every backend gives the same bits; only sign and payload of a NaN are left open.
+ *
+ * `exponent` and `exp2i` are defined for every operand. With e₀ = -127 and e₁ = 128 for float32, -1023 and
+ * 1024 for float64, the values that the exponent field takes below and above the normal numbers:
+ *
+ *     exponent(x)   the exponent field less the bias: ⌊log₂ |x|⌋ of a normal x, e₀ of 0 and of a subnormal,
+ *                   e₁ of ±∞ and NaN
+ *     exp2i(k)      2ᵏ, where k is first brought into [e₀, e₁] (NaN to e₀) and rounded to the nearest integer,
+ *                   ties to even; e₀ gives 0, not a subnormal, and e₁ gives +∞
  */
 
 import type { Arithmetic, Compare, ExactUnary, Logic } from "../expr/node.ts";
@@ -50,7 +58,7 @@ export const PARTIALS = 8;
 export interface Frame {
   /** `[0]`: number of elements. */
   readonly count: Uint32Array;
-  /** Byte offset of each stream's first element in the memory. */
+  /** Byte offset of each stream's first element in the memory, a multiple of the element's size. */
   readonly pointers: Uint32Array;
   readonly scalars: Float64Array;
   /** PARTIALS numbers a reduction; the host sets them to the identity (0 for sum, -∞ for max) before the first run over a tensor. */
@@ -100,6 +108,16 @@ export function frameLayout(kernel: Kernel): FrameLayout {
 
 export function frameBytes(kernels: readonly Kernel[]): number {
   return kernels.reduce((bytes, kernel) => bytes + frameLayout(kernel).bytes, 0);
+}
+
+/** Where the frame of each kernel of one `load` lies: one after the other from `scratch`. */
+export function frameAddresses(kernels: readonly Kernel[], scratch: number): number[] {
+  let at = scratch;
+  return kernels.map((kernel) => {
+    const address = at;
+    at += frameLayout(kernel).bytes;
+    return address;
+  });
 }
 
 /** The frame of one kernel as views on the memory at byte offset `at`. */
