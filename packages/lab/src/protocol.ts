@@ -45,7 +45,13 @@ export interface TrialResult {
 
 /** What a trial reports while it runs. */
 export type TrialEvent =
-  | { readonly kind: "started"; readonly spec: TrialSpec; readonly totalSteps: number }
+  | {
+      readonly kind: "started";
+      readonly spec: TrialSpec;
+      readonly totalSteps: number;
+      /** What runs the optimizer's step on this machine: `"wasm"`, `"js"` or `"evaluate"`. */
+      readonly optimizerBackend: string;
+    }
   | { readonly kind: "point"; readonly id: string; readonly point: CurvePoint }
   | { readonly kind: "finished"; readonly result: TrialResult };
 
@@ -88,22 +94,24 @@ export interface Entry {
   /** The learning rate with the best tuning metric; null when every trial diverged. */
   readonly chosenLearningRate: number | null;
   readonly runs: readonly TrialResult[];
-  /** Null until at least one run finished. */
+  /** Over the runs that finished; null until at least one did. */
   readonly summary: {
     readonly lastMetric: Interval;
     readonly bestMetric: Interval;
-    /** Median seconds and steps until the target metric was first measured; null where no run got there. */
+    /** Median seconds and steps until the target metric was first measured, a run that never got there being the slowest; null where the median is such a run. */
     readonly timeToTarget: { readonly seconds: number; readonly steps: number } | null;
+    /** Mean seconds of training in a run, evaluation excluded. */
     readonly trainSeconds: number;
   } | null;
 }
 
-/** A paired comparison over seeds of the best entry with another. */
+/** A paired comparison, over the seeds that both finished, of the entry with the best mean metric with another. */
 export interface Verdict {
   readonly better: string;
   readonly other: string;
+  /** Metric of `better` minus metric of `other`. */
   readonly meanDifference: number;
-  /** Holm-corrected over the verdicts of the comparison. */
+  /** Of the paired t-test, Holm-corrected over the verdicts of the comparison; null with fewer than two pairs. */
   readonly pValue: number | null;
   readonly verdict: "better" | "not distinguishable";
 }

@@ -1,0 +1,155 @@
+/**
+ * The optimizers that comparisons know: name, paper, size of state and the range their learning rate is drawn from.
+ *
+ * Ranges span two decades, centred on what paper or reference code recommends for the method's family: a method
+ * whose step is the gradient's size (SGD), one whose step is the rate's size (Adam), and so on. See
+ * docs/fair-comparison.md for how a range is chosen.
+ */
+
+import {
+  adai,
+  adam,
+  adamw,
+  adashift,
+  amsgrad,
+  cpropAdam,
+  cpropSgd,
+  fastAdaBelief,
+  type Optimizer,
+  sadam,
+  sgd,
+} from "@adastra/core";
+import { lookUp } from "./lookUp.ts";
+import type { OptimizerInfo } from "./protocol.ts";
+
+/** Constants that a problem's source fixes for every optimizer; an optimizer takes those it has. */
+export interface OptimizerSetting {
+  readonly b1?: number;
+  readonly b2?: number;
+  readonly eps?: number;
+  /** AdaShift's shift and reduction. */
+  readonly n?: number;
+  readonly phi?: "max" | "mean" | "none";
+}
+
+/** An optimizer of the catalogue: what is known about it, and how it is built. */
+export interface CatalogueEntry extends OptimizerInfo {
+  build(setting: OptimizerSetting): Optimizer;
+}
+
+const adaptive = ({ b1, b2, eps }: OptimizerSetting) => ({
+  ...(b1 !== undefined && { b1 }),
+  ...(b2 !== undefined && { b2 }),
+  ...(eps !== undefined && { eps }),
+});
+
+export const catalogue: readonly CatalogueEntry[] = [
+  {
+    name: "sgd",
+    title: "SGD",
+    paper: "Robbins & Monro 1951",
+    stateBytes: 0,
+    learningRates: [1e-2, 1],
+    build: () => sgd(),
+  },
+  {
+    name: "momentum",
+    title: "SGD, momentum 0.9",
+    paper: "Polyak 1964",
+    stateBytes: 4,
+    learningRates: [3e-3, 0.3],
+    build: ({ b1 = 0.9 }) => sgd({ momentum: b1 }),
+  },
+  {
+    name: "nesterov",
+    title: "SGD, Nesterov momentum 0.9",
+    paper: "Sutskever et al. 2013",
+    stateBytes: 4,
+    learningRates: [3e-3, 0.3],
+    build: () => sgd({ momentum: 0.9, nesterov: true }),
+  },
+  {
+    name: "adam",
+    title: "Adam",
+    paper: "Kingma & Ba 2015, arXiv 1412.6980",
+    stateBytes: 8,
+    learningRates: [1e-4, 1e-2],
+    build: (setting) => adam(adaptive(setting)),
+  },
+  {
+    name: "adamw",
+    title: "AdamW, decay 0.01",
+    paper: "Loshchilov & Hutter 2019, arXiv 1711.05101",
+    stateBytes: 8,
+    learningRates: [1e-4, 1e-2],
+    build: (setting) => adamw(adaptive(setting)),
+  },
+  {
+    name: "amsgrad",
+    title: "AMSGrad",
+    paper: "Reddi, Kale & Kumar 2018, arXiv 1904.09237",
+    stateBytes: 12,
+    learningRates: [1e-4, 1e-2],
+    build: (setting) => amsgrad(adaptive(setting)),
+  },
+  {
+    name: "adashift",
+    title: "AdaShift, max, n = 10",
+    paper: "Zhou et al. 2019, arXiv 1810.00143",
+    stateBytes: 40,
+    // The largest squared gradient of a tensor makes v larger: ten times Adam's rate (section 5 of the paper).
+    learningRates: [1e-3, 0.1],
+    build: ({ n, phi, ...setting }) =>
+      adashift({
+        ...adaptive(setting),
+        ...(n !== undefined && { n }),
+        ...(phi !== undefined && { phi }),
+      }),
+  },
+  {
+    name: "adai",
+    title: "Adai",
+    paper: "Xie et al. 2022, arXiv 2006.15815",
+    stateBytes: 12,
+    // A step as large as SGD's without momentum: ten times the rate of momentum 0.9 (the authors' advice).
+    learningRates: [3e-2, 3],
+    build: () => adai(),
+  },
+  {
+    name: "fastadabelief",
+    title: "FastAdaBelief",
+    paper: "Zhou et al. 2023, arXiv 2104.13790",
+    stateBytes: 12,
+    learningRates: [1e-6, 1e-4],
+    build: ({ b1 }) => fastAdaBelief({ schedule: "constant", ...(b1 !== undefined && { b1 }) }),
+  },
+  {
+    name: "sadam",
+    title: "SAdam",
+    paper: "Wang et al. 2020, arXiv 1905.02957",
+    stateBytes: 8,
+    learningRates: [1e-6, 1e-4],
+    build: ({ b1 }) => sadam({ schedule: "constant", ...(b1 !== undefined && { b1 }) }),
+  },
+  {
+    name: "cprop-sgd",
+    title: "CProp over SGD, momentum 0.9",
+    paper: "Preechakul & Kijsirikul 2019, arXiv 1912.11493",
+    stateBytes: 12,
+    learningRates: [3e-3, 0.3],
+    build: () => cpropSgd({ momentum: 0.9 }),
+  },
+  {
+    name: "cprop-adam",
+    title: "CProp over Adam",
+    paper: "Preechakul & Kijsirikul 2019, arXiv 1912.11493",
+    stateBytes: 12,
+    learningRates: [1e-4, 1e-2],
+    build: (setting) => cpropAdam(adaptive(setting)),
+  },
+];
+
+/** @throws RangeError with the nearest name when the catalogue has no optimizer of that name. */
+export function findOptimizer(name: string): CatalogueEntry {
+  return lookUp("compare", "optimizer", name, catalogue);
+}
