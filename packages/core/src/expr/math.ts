@@ -1,0 +1,281 @@
+/**
+ * exp, expm1, log, erf, tanh and pow as programs of exact operations, so that every backend gives equal bits.
+ *
+ * Each operation of a program rounds once, to the dtype of the arrays; polynomials and limits are chosen per
+ * dtype. The parts the programs share:
+ *
+ *     reduce      x = k ln 2 + r, |r| ≤ ½ ln 2, and p = eʳ − 1 = r + r² P(r)
+ *     scaleBy     y · 2ᵏ in two steps, which overflows to ∞ and underflows gradually
+ *     split       x = m · 2ᵏ, m in [√½, √2), and l = log m = f − (½f² − s (½f² + R(s²))), f = m − 1, s = f/(2 + f)
+ *
+ * `exponent` and `exp2i` only ever see operands they are defined for: arguments are bounded by a comparison
+ * that NaN fails, and NaN comes back in by a final `select` whose condition NaN fails too.
+ *
+ * Errors are in units in the last place (ULP) of the true value: float64 against 60-digit references, float32
+ * against float64. `math.test.ts` holds the float32 sweeps and the worst float64 arguments found.
+ */
+
+import {
+  abs,
+  add,
+  and,
+  clamp,
+  div,
+  eq,
+  exp2i,
+  exponent,
+  floor,
+  lt,
+  mul,
+  neg,
+  select,
+  square,
+  sub,
+  wrap,
+} from "./build.ts";
+import type { Expr } from "./node.ts";
+
+/** Constants of one dtype; polynomials by rising power, from `fixtures/generate/math/coefficients.py`. */
+interface Constants {
+  /** ln 2 in two parts; the first has so few bits that its product with any exponent is exact. */
+  readonly ln2High: number;
+  readonly ln2Low: number;
+  /** P in eʳ − 1 = r + r² P(r). */
+  readonly exp: readonly number[];
+  /** R(z)/z in log m = 2s + s R(s²). */
+  readonly log: readonly number[];
+  /** P in erf x = x + x P(x²), |x| ≤ 1. */
+  readonly erfNear: readonly number[];
+  /** Q in 1 − erf x = e^(−x²) Q(1/(x + 2)), x ≥ 1. */
+  readonly erfFar: readonly number[];
+  /** Below and above: eˣ rounds to 0, to ∞. */
+  readonly expRange: readonly [number, number];
+  /** Below: eˣ − 1 rounds to −1. */
+  readonly expm1Low: number;
+  /** Up to here eˣ − 1 and x round alike; so do tanh x and x. */
+  readonly expm1Linear: number;
+  readonly tanhLinear: number;
+  /** From here on tanh x, erf x round to 1. */
+  readonly tanhOne: number;
+  readonly erfOne: number;
+  /** Times this, the smallest subnormal is normal. */
+  readonly normalize: number;
+  /** Powers of 2 below and above which eʳ · 2ᵏ, |r| ≤ ½ ln 2, rounds to 0, to ∞. */
+  readonly powRange: readonly [number, number];
+  /** pow splits y at multiples of 1/powGrid: y · k is exact for the upper part unless xʸ over- or underflows. */
+  readonly powGrid: number;
+  /** Beyond it xʸ is 0, 1 or ∞ whatever x ≥ 0. */
+  readonly powLimit: number;
+}
+
+const FLOAT32: Constants = {
+  ln2High: 0.693145751953125,
+  ln2Low: 1.4286068e-6,
+  exp: [0.5, 0.16666543, 0.04166628, 0.008366584, 0.0013946452],
+  log: [0.66666776, 0.39977536, 0.29871863],
+  erfNear: [
+    0.12837917, -0.37612626, 0.112836, -0.026854444, 0.0051895357, -0.0008020842, 7.889123e-5,
+  ],
+  erfFar: [-0.013637238, 0.7867191, -0.25502345, 5.810214, -0.6379584],
+  expRange: [-104, 89],
+  expm1Low: -18,
+  expm1Linear: 2 ** -25,
+  tanhLinear: 2 ** -13,
+  tanhOne: 10,
+  erfOne: 4,
+  normalize: 2 ** 24,
+  powRange: [-153, 131],
+  powGrid: 2 ** 8,
+  powLimit: 2 ** 40,
+};
+
+const FLOAT64: Constants = {
+  ln2High: 0.693147180559663,
+  ln2Low: 2.8235290563031577e-13,
+  exp: [
+    0.5000000000000006, 0.16666666666666685, 0.04166666666657362, 0.0083333333333146,
+    0.0013888888932379723, 0.00019841269903012542, 2.480150444488705e-5, 2.7557227968815566e-6,
+    2.7626326935152e-7, 2.5114468691293677e-8,
+  ],
+  log: [
+    0.6666666666666734, 0.3999999999941432, 0.28571428742474725, 0.22222198563497944,
+    0.18183564866130517, 0.15314035847062213, 0.14796105340634194,
+  ],
+  erfNear: [
+    0.12837916709551256, -0.3761263890318355, 0.11283791670945252, -0.026866170643276035,
+    0.005223977607422288, -0.0008548325989653283, 0.00012055295319521354, -1.4924744649931631e-5,
+    1.6447517567641667e-6, -1.6209175426580397e-7, 1.3722975493826882e-8, -7.801189557567462e-10,
+  ],
+  erfFar: [
+    2.890945627177257e-5, 0.5629298845267021, 1.153140831241316, 1.6859951477464736,
+    5.0226114724564646, -8.699025118707528, 39.24507305582577, -93.29356319544111,
+    75.24611809420885, 37.86402912559486, -101.31819657757997, 49.391671317227484,
+  ],
+  expRange: [-746, 710],
+  expm1Low: -40,
+  expm1Linear: 2 ** -54,
+  tanhLinear: 2 ** -28,
+  tanhOne: 22,
+  erfOne: 6,
+  normalize: 2 ** 54,
+  powRange: [-1080, 1032],
+  powGrid: 2 ** 24,
+  powLimit: 2 ** 70,
+};
+
+/**
+ * The program of a node with op exp, expm1, log, erf, tanh or pow, over its operands as they stand; any other
+ * node as it is. The operands must hold no such node any more, or it is expanded in its turn by the caller.
+ */
+export function expandMath(e: Expr, dtype: "float32" | "float64"): Expr {
+  const c = dtype === "float32" ? FLOAT32 : FLOAT64;
+  switch (e.op) {
+    case "exp":
+      return expProgram(e.a, c);
+    case "expm1":
+      return expm1Program(e.a, c);
+    case "log":
+      return logProgram(e.a, c);
+    case "erf":
+      return erfProgram(e.a, c);
+    case "tanh":
+      return tanhProgram(e.a, c);
+    case "pow":
+      return powProgram(e.a, e.b, c);
+    default:
+      return e;
+  }
+}
+
+/** eˣ = 2ᵏ (1 + p). */
+function expProgram(x: Expr, c: Constants): Expr {
+  const { k, p } = reduce(bounded(x, ...c.expRange), c);
+  return select(eq(x, x), scaleBy(add(1, p), k), x);
+}
+
+/** eˣ − 1 = 2ᵏ p + (2ᵏ − 1), as twice its half: 2ᵏ alone may overflow where eˣ does not. */
+function expm1Program(x: Expr, c: Constants): Expr {
+  const y = expm1Within(bounded(x, c.expm1Low, c.expRange[1]), c);
+  return select(lt(c.expm1Linear, abs(x)), y, x);
+}
+
+/** log x = k ln 2 + log m. */
+function logProgram(x: Expr, c: Constants): Expr {
+  const { k, f, tail, valid, limit } = split(x, c);
+  const y = sub(mul(k, c.ln2High), sub(sub(tail, mul(k, c.ln2Low)), f));
+  return select(valid, y, limit);
+}
+
+/** |x| ≤ 1: x + x P(x²). Beyond: 1 − e^(−x²) Q(1/(|x| + 2)) with the sign of x. */
+function erfProgram(x: Expr, c: Constants): Expr {
+  const near = add(x, mul(x, horner(square(x), c.erfNear)));
+  const a = bounded(abs(x), 1, c.erfOne);
+  const { k, p } = reduce(neg(square(a)), c);
+  const q = horner(div(1, add(a, 2)), c.erfFar);
+  const far = sub(1, mul(mul(add(1, p), exp2i(k)), q));
+  return select(lt(1, abs(x)), withSign(far, x), near);
+}
+
+/** tanh |x| = t / (t + 2), t = e^(2|x|) − 1, with the sign of x. */
+function tanhProgram(x: Expr, c: Constants): Expr {
+  const a = bounded(abs(x), 0, c.tanhOne);
+  const t = expm1Within(mul(2, a), c);
+  const y = div(t, add(t, 2));
+  return select(lt(c.tanhLinear, abs(x)), withSign(y, x), x);
+}
+
+/**
+ * xʸ for x ≥ 0, with x = m · 2ᵏ: xʸ = 2^(yk) e^(y log m). The product yk may be large but is exact for the
+ * upper part of y, so its integer part goes to the exponent of the result and no digit is lost.
+ */
+function powProgram(x: Expr, y: Expr, c: Constants): Expr {
+  const { k, f, tail, valid, limit } = split(x, c);
+  const yBounded = clamp(y, -c.powLimit, c.powLimit);
+  const yHigh = div(floor(add(mul(yBounded, c.powGrid), 0.5)), c.powGrid);
+  const yLow = sub(yBounded, yHigh);
+  const large = mul(yHigh, k);
+  const small = add(mul(yBounded, sub(f, tail)), mul(mul(yLow, k), Math.LN2));
+  const log2 = select(valid, add(large, mul(small, Math.LOG2E)), mul(y, limit));
+
+  const inRange = bounded(log2, ...c.powRange);
+  const n = floor(add(inRange, 0.5));
+  const r = add(mul(sub(large, n), Math.LN2), small);
+  // Out of range 2ⁿ alone is 0 or ∞ already.
+  const power = scaleBy(add(1, expm1Near(select(eq(inRange, log2), r, 0), c)), n);
+  return select(eq(y, 0), 1, select(eq(log2, log2), power, log2));
+}
+
+/** k and p of x = k ln 2 + r, p = eʳ − 1; the rounding of r is added back where p is small. */
+function reduce(x: Expr, c: Constants): { readonly k: Expr; readonly p: Expr } {
+  const k = floor(add(mul(x, Math.LOG2E), 0.5));
+  const high = sub(x, mul(k, c.ln2High));
+  const low = mul(k, c.ln2Low);
+  const r = sub(high, low);
+  const rest = sub(sub(high, r), low);
+  return { k, p: add(r, add(mul(square(r), horner(r, c.exp)), rest)) };
+}
+
+/** eʳ − 1 for |r| ≤ ½ ln 2. */
+function expm1Near(r: Expr, c: Constants): Expr {
+  return add(r, mul(square(r), horner(r, c.exp)));
+}
+
+/** eˣ − 1 for x in [expm1Low, expRange[1]]. */
+function expm1Within(x: Expr, c: Constants): Expr {
+  const { k, p } = reduce(x, c);
+  const half = exp2i(sub(k, 1));
+  return mul(2, add(mul(half, p), sub(half, 0.5)));
+}
+
+/**
+ * x = m · 2ᵏ for positive finite x, subnormals included, with log m = f − tail; elsewhere `valid` is false
+ * and `limit` is what log x tends to: −∞ at ±0, ∞ at ∞, NaN below 0.
+ */
+function split(
+  x: Expr,
+  c: Constants,
+): {
+  readonly k: Expr;
+  readonly f: Expr;
+  readonly tail: Expr;
+  readonly valid: Expr;
+  readonly limit: Expr;
+} {
+  const positive = lt(0, x);
+  const valid = and(positive, lt(x, Infinity));
+  const limit = select(eq(x, 0), -Infinity, select(positive, x, NaN));
+  // Moved towards 1, so that both x and the power that undoes its exponent are normal.
+  const small = lt(x, 1);
+  const moved = mul(select(valid, x, 1), select(small, c.normalize, 1 / c.normalize));
+  const j = exponent(mul(moved, Math.SQRT2));
+  const k = add(j, select(small, -Math.log2(c.normalize), Math.log2(c.normalize)));
+  const f = sub(mul(moved, exp2i(neg(j))), 1);
+  const s = div(f, add(f, 2));
+  const z = square(s);
+  const halfSquare = mul(0.5, square(f));
+  const tail = sub(halfSquare, mul(s, add(halfSquare, mul(z, horner(z, c.log)))));
+  return { k, f, tail, valid, limit };
+}
+
+/** y · 2ᵏ rounded once, for 1/2 ≤ y ≤ 2 and |k| up to twice the largest exponent. */
+function scaleBy(y: Expr, k: Expr): Expr {
+  const first = floor(mul(k, 0.5));
+  return mul(mul(y, exp2i(first)), exp2i(sub(k, first)));
+}
+
+/** x within [low, high]; `high` where x is NaN. */
+function bounded(x: Expr, low: number, high: number): Expr {
+  return select(lt(x, high), select(lt(low, x), x, low), high);
+}
+
+/** y ≥ 0 with the sign of x ≠ 0. */
+function withSign(y: Expr, x: Expr): Expr {
+  return select(lt(x, 0), neg(y), y);
+}
+
+/** c₀ + x (c₁ + x (c₂ + …)). */
+function horner(x: Expr, coefficients: readonly number[]): Expr {
+  return coefficients
+    .slice(0, -1)
+    .reduceRight<Expr>((sum, c) => add(c, mul(x, sum)), wrap(coefficients.at(-1) ?? 0));
+}
