@@ -1,5 +1,8 @@
 /** @adastra/core: optimizers as expression programs, compiled to WebAssembly SIMD and JavaScript. */
 
+export type { DType } from "./codegen/kernel.ts";
+export type { CompiledOptimizer, CompileOptions, StepResult } from "./compileOptimizer.ts";
+export { compileOptimizer } from "./compileOptimizer.ts";
 export type {
   Clock,
   GradientResult,
@@ -10,6 +13,64 @@ export type {
   Random,
 } from "./contracts.ts";
 export { NonFiniteError, ShapeMismatchError } from "./errors.ts";
+export type { Operand } from "./expr/build.ts";
+export {
+  abs,
+  add,
+  and,
+  clamp,
+  delay,
+  div,
+  eq,
+  erf,
+  exp,
+  expm1,
+  floor,
+  ge,
+  gt,
+  le,
+  lerp,
+  log,
+  lt,
+  max,
+  maximum,
+  mean,
+  min,
+  mul,
+  neg,
+  not,
+  or,
+  pow,
+  select,
+  sqrt,
+  square,
+  sub,
+  sum,
+  tanh,
+  windowSum,
+} from "./expr/build.ts";
+export type { Expr, Scope } from "./expr/node.ts";
+export type { Optimizer, StateSpec, StepInputs, StepOutputs } from "./optimizer.ts";
+export { defineOptimizer, perElement, perTensor } from "./optimizer.ts";
+export type { AdaiOptions } from "./optimizers/adai.ts";
+export { adai } from "./optimizers/adai.ts";
+export type { AdamOptions, AdamWOptions, AmsgradOptions } from "./optimizers/adam.ts";
+export { adam, adamw, amsgrad } from "./optimizers/adam.ts";
+export type { AdaShiftOptions, Phi } from "./optimizers/adashift.ts";
+export { adashift } from "./optimizers/adashift.ts";
+export type { Cdf, CPropOptions } from "./optimizers/cprop.ts";
+export { cprop, cpropAdam, cpropSgd } from "./optimizers/cprop.ts";
+export type { FastAdaBeliefOptions, StronglyConvexOptions } from "./optimizers/fastAdaBelief.ts";
+export { fastAdaBelief, sadam } from "./optimizers/fastAdaBelief.ts";
+export type { SgdOptions } from "./optimizers/sgd.ts";
+export { sgd } from "./optimizers/sgd.ts";
 export { mulberry32 } from "./random.ts";
+export type { Schedule } from "./schedules/schedules.ts";
+export { constant, cosine, warmup } from "./schedules/schedules.ts";
+export type { LeafState, OptimizerState } from "./state.ts";
+export { chain } from "./transforms/chain.ts";
+export { clipByGlobalNorm } from "./transforms/clip.ts";
+export type { DecayOptions } from "./transforms/weightDecay.ts";
+export { decoupledWeightDecay, l2 } from "./transforms/weightDecay.ts";
 export type { Tree } from "./tree.ts";
 export { flatten, sameShape, sizeOf } from "./tree.ts";

@@ -1,0 +1,149 @@
+/**
+ * Adam, AdamW, AMSGrad
+ *
+ *     mₜ = β₁ mₜ₋₁ + (1 − β₁) gₜ          m̂ₜ = mₜ / (1 − β₁ᵗ)
+ *     vₜ = β₂ vₜ₋₁ + (1 − β₂) gₜ²         v̂ₜ = vₜ / (1 − β₂ᵗ)
+ *     update = −αₜ m̂ₜ / (√v̂ₜ + ε)
+ *
+ *     AMSGrad   hₜ = max(hₜ₋₁, vₜ) takes the place of vₜ under the root
+ */
+
+import { requireDecay, requireNonNegative, requireOneOf } from "../errors.ts";
+import { add, div, lerp, max, mul, neg, pow, sqrt, square, sub } from "../expr/build.ts";
+import type { Expr } from "../expr/node.ts";
+import { defineOptimizer, type Optimizer, perElement, type StateSpec } from "../optimizer.ts";
+import { type DecayOptions, withDecay } from "../transforms/weightDecay.ts";
+
+export interface AdamOptions extends DecayOptions {
+  /** β₁ in [0, 1), default 0.9. */
+  readonly b1?: number;
+  /** β₂ in [0, 1), default 0.999. */
+  readonly b2?: number;
+  /** ε, at least 0, default 1e-8; added after the root. */
+  readonly eps?: number;
+}
+
+/**
+ * Adam: averages of g and g², each corrected for starting at zero.
+ *
+ *     mₜ = β₁ mₜ₋₁ + (1 − β₁) gₜ          m̂ₜ = mₜ / (1 − β₁ᵗ)
+ *     vₜ = β₂ vₜ₋₁ + (1 − β₂) gₜ²         v̂ₜ = vₜ / (1 − β₂ᵗ)
+ *     update = −αₜ m̂ₜ / (√v̂ₜ + ε)
+ *
+ * State: `mu` = m, `nu` = v, each of the parameter's shape and dtype: 8 bytes a float32 parameter.
+ *
+ * @throws RangeError naming the option that is out of range.
+ * @remarks TensorFlow scales ε differently: its steps differ while t is small.
+ * @see Kingma & Ba 2015, Algorithm 1, https://arxiv.org/abs/1412.6980
+ * @example compileOptimizer(adam(), { params, learningRate: 1e-3 })
+ */
+export function adam({ b1 = 0.9, b2 = 0.999, eps = 1e-8, ...decay }: AdamOptions = {}): Optimizer {
+  requireAdam("adam", b1, b2, eps);
+  const state = { mu: perElement(), nu: perElement() };
+  const plain = defineOptimizer("adam", state, ({ g, mu, nu, t, lr }) => {
+    const m = lerp(mu, g, 1 - b1);
+    const v = lerp(nu, square(g), 1 - b2);
+    return { update: neg(correctedStep(lr, m, v, b1, b2, eps, t)), next: { mu: m, nu: v } };
+  });
+  return withDecay(plain, decay);
+}
+
+export interface AdamWOptions extends Omit<AdamOptions, "decoupled"> {
+  /** Decoupled weight decay, at least 0, default 1e-2. */
+  readonly weightDecay?: number;
+}
+
+/**
+ * AdamW: Adam with decoupled weight decay, `p ← p·(1 − αₜ·weightDecay) + update of Adam`.
+ *
+ * State as Adam's: 8 bytes a float32 parameter.
+ *
+ * @see Loshchilov & Hutter 2019, Algorithm 2, https://arxiv.org/abs/1711.05101
+ */
+export function adamw({ weightDecay = 1e-2, ...options }: AdamWOptions = {}): Optimizer {
+  return withDecay({ ...adam(options), name: "adamw" }, { weightDecay, decoupled: true });
+}
+
+export interface AmsgradOptions extends AdamOptions {
+  /**
+   * Where the maximum is taken: `"torch"` (default) over v, `"optax"` over v̂, `"inplace"` inside v itself,
+   * as the baseline of the AdaShift authors does.
+   */
+  readonly convention?: "torch" | "optax" | "inplace";
+}
+
+/**
+ * AMSGrad: Adam whose denominator never shrinks.
+ *
+ *     torch     hₜ = max(hₜ₋₁, vₜ)          denominator √(hₜ / (1 − β₂ᵗ)) + ε
+ *     optax     hₜ = max(hₜ₋₁, v̂ₜ)          denominator √hₜ + ε
+ *     inplace   vₜ = max(vₜ₋₁, β₂ vₜ₋₁ + (1 − β₂) gₜ²), denominator √v̂ₜ + ε
+ *
+ * State: `mu`, `nu` and `nuMax` = h: 12 bytes a float32 parameter, 8 in place.
+ *
+ * @see Reddi, Kale & Kumar 2018, Algorithm 2, https://arxiv.org/abs/1904.09237
+ */
+export function amsgrad({
+  b1 = 0.9,
+  b2 = 0.999,
+  eps = 1e-8,
+  convention = "torch",
+  ...decay
+}: AmsgradOptions = {}): Optimizer {
+  requireAdam("amsgrad", b1, b2, eps);
+  requireOneOf("amsgrad", "convention", convention, ["torch", "optax", "inplace"]);
+  const inPlace = convention === "inplace";
+  const state: Record<string, StateSpec> = {
+    mu: perElement(),
+    nu: perElement(),
+    ...(inPlace ? {} : { nuMax: perElement() }),
+  };
+  const growing = defineOptimizer("amsgrad", state, (inputs) => {
+    const { g, t, lr } = inputs;
+    // `nuMax` is read only where it is declared.
+    const { mu, nu, nuMax } = inputs as typeof inputs & Record<"mu" | "nu" | "nuMax", Expr>;
+    const m = lerp(mu, g, 1 - b1);
+    const average = lerp(nu, square(g), 1 - b2);
+    if (inPlace) {
+      const v = max(nu, average);
+      return { update: neg(correctedStep(lr, m, v, b1, b2, eps, t)), next: { mu: m, nu: v } };
+    }
+    if (convention === "torch") {
+      const h = max(nuMax, average);
+      const update = neg(correctedStep(lr, m, h, b1, b2, eps, t));
+      return { update, next: { mu: m, nu: average, nuMax: h } };
+    }
+    const h = max(nuMax, mul(average, div(1, correction(b2, t))));
+    const update = neg(div(mul(div(lr, correction(b1, t)), m), add(sqrt(h), eps)));
+    return { update, next: { mu: m, nu: average, nuMax: h } };
+  });
+  return withDecay(growing, decay);
+}
+
+/** 1 − βᵗ: what an average that starts at zero lacks after t steps. */
+export function correction(b: number, t: Expr): Expr {
+  return sub(1, pow(b, t));
+}
+
+/**
+ * α m̂/(√v̂ + ε). Written as (α √c₂/c₁) m / (√v + ε √c₂) with cᵢ = 1 − βᵢᵗ, so that both corrections are
+ * numbers of the step and an element costs one root and one division.
+ */
+export function correctedStep(
+  lr: Expr,
+  m: Expr,
+  v: Expr,
+  b1: number,
+  b2: number,
+  eps: number,
+  t: Expr,
+): Expr {
+  const root = sqrt(correction(b2, t));
+  return div(mul(div(mul(lr, root), correction(b1, t)), m), add(sqrt(v), mul(eps, root)));
+}
+
+function requireAdam(where: string, b1: number, b2: number, eps: number): void {
+  requireDecay(where, "b1", b1);
+  requireDecay(where, "b2", b2);
+  requireNonNegative(where, "eps", eps);
+}

@@ -1,0 +1,148 @@
+/**
+ * FastAdaBelief: O(log T) regret on strongly convex losses.
+ *
+ *     β₂ₜ = 1 − γ/t
+ *     mₜ = β₁ mₜ₋₁ + (1 − β₁) gₜ                        no bias correction
+ *     sₜ = β₂ₜ sₜ₋₁ + (1 − β₂ₜ)(gₜ − mₜ)²               belief, around the new mean
+ *     hₜ = max(hₜ₋₁, sₜ)
+ *     x  = p − (α/t) mₜ / (hₜ + δ/t)                    no root
+ *     p  = projection of x, where there is a box
+ */
+
+import { requireDecay, requireOneOf, requirePositive, requireThat } from "../errors.ts";
+import { add, clamp, div, lerp, max, mul, neg, square, sub } from "../expr/build.ts";
+import type { Expr } from "../expr/node.ts";
+import { defineOptimizer, type Optimizer, perElement, type StateSpec } from "../optimizer.ts";
+import { type DecayOptions, withDecay } from "../transforms/weightDecay.ts";
+
+export interface StronglyConvexOptions extends DecayOptions {
+  /** β₁ in [0, 1), default 0.9. */
+  readonly b1?: number;
+  /** γ in (0, 1], default 0.9: β₂ₜ = 1 − γ/t. */
+  readonly gamma?: number;
+  /** δ, greater than 0, default 0.01: the denominator is at least δ/t. */
+  readonly delta?: number;
+  /** `"1/t"` (default): the step is the rate divided by t. `"constant"`: the rate as given, for schedules of one's own. */
+  readonly schedule?: "1/t" | "constant";
+}
+
+export interface FastAdaBeliefOptions extends StronglyConvexOptions {
+  /** Whether h is the running maximum of s (default) or s itself. */
+  readonly max?: boolean;
+  /** Parameters are kept in [−box, box]; unbounded without. */
+  readonly box?: number;
+}
+
+/**
+ * FastAdaBelief: AdaBelief without the root, with α/t steps and β₂ₜ = 1 − γ/t.
+ *
+ *     update = −(α/t) mₜ / (hₜ + δ/t),  hₜ = max(hₜ₋₁, sₜ)
+ *
+ * The update scales as 1/g: choose α in proportion to the squared gradients (α at least max h over the
+ * strong-convexity constant); there is no rate that is safe everywhere. Deep networks want
+ * `schedule: "constant"` and a schedule of one's own.
+ *
+ * State: `mu` = m, `s`, `h`: 12 bytes a float32 parameter, 8 with `max: false`.
+ *
+ * @throws RangeError naming the option that is out of range.
+ * @remarks The projection onto a box clamps each coordinate, which is exact in the norm weighted by h + δ/t.
+ * @see Zhou et al. 2021, Algorithm 1, https://arxiv.org/abs/2104.13790
+ */
+export function fastAdaBelief({
+  b1 = 0.9,
+  gamma = 0.9,
+  delta = 0.01,
+  schedule = "1/t",
+  max: keepMax = true,
+  box,
+  weightDecay = 0,
+  decoupled = false,
+}: FastAdaBeliefOptions = {}): Optimizer {
+  requireStronglyConvex("fastAdaBelief", { b1, gamma, delta, schedule });
+  if (box !== undefined) {
+    requirePositive("fastAdaBelief", "box", box);
+  }
+  const state: Record<string, StateSpec> = {
+    mu: perElement(),
+    s: perElement(),
+    ...(keepMax ? { h: perElement() } : {}),
+  };
+  const belief = defineOptimizer("fastAdaBelief", state, (inputs) => {
+    const { g, t, lr } = inputs;
+    // `h` is read only where it is declared.
+    const { mu, s, h: before } = inputs as typeof inputs & Record<"mu" | "s" | "h", Expr>;
+    const m = lerp(mu, g, 1 - b1);
+    const spread = lerp(s, square(sub(g, m)), div(gamma, t));
+    const h = keepMax ? max(before, spread) : spread;
+    const update = neg(div(mul(lr, m), add(h, div(delta, t))));
+    const next: Record<string, Expr> = { mu: m, s: spread, ...(keepMax ? { h } : {}) };
+    return { update, next };
+  });
+  const decayed = withDecay(belief, { weightDecay, decoupled });
+  const timed = schedule === "1/t" ? overTime(decayed) : decayed;
+  return box === undefined ? timed : boxed(timed, box);
+}
+
+/**
+ * SAdam: Adam for strongly convex losses, the sibling of FastAdaBelief around zero instead of the mean.
+ *
+ *     vₜ = β₂ₜ vₜ₋₁ + (1 − β₂ₜ) gₜ²,  β₂ₜ = 1 − γ/t
+ *     update = −(α/t) mₜ / (vₜ + δ/t)
+ *
+ * State: `mu` = m, `nu` = v: 8 bytes a float32 parameter. With b1 = 0 it is SC-RMSprop with a constant δ.
+ *
+ * @throws RangeError naming the option that is out of range.
+ * @see Wang et al. 2020, Algorithm 1, https://arxiv.org/abs/1905.02957
+ */
+export function sadam({
+  b1 = 0.9,
+  gamma = 0.9,
+  delta = 0.01,
+  schedule = "1/t",
+  weightDecay = 0,
+  decoupled = false,
+}: StronglyConvexOptions = {}): Optimizer {
+  requireStronglyConvex("sadam", { b1, gamma, delta, schedule });
+  const convex = defineOptimizer(
+    "sadam",
+    { mu: perElement(), nu: perElement() },
+    ({ g, mu, nu, t, lr }) => {
+      const m = lerp(mu, g, 1 - b1);
+      const v = lerp(nu, square(g), div(gamma, t));
+      const update = neg(div(mul(lr, m), add(v, div(delta, t))));
+      return { update, next: { mu: m, nu: v } };
+    },
+  );
+  const decayed = withDecay(convex, { weightDecay, decoupled });
+  return schedule === "1/t" ? overTime(decayed) : decayed;
+}
+
+/** Divides the rate by t: the step, and the decoupled decay with it, has rate α/t. */
+function overTime(optimizer: Optimizer): Optimizer {
+  return {
+    ...optimizer,
+    step: (inputs) => optimizer.step({ ...inputs, lr: div(inputs.lr, inputs.t) }),
+  };
+}
+
+/** Ends each step in the projection onto [−box, box]. */
+function boxed(optimizer: Optimizer, box: number): Optimizer {
+  return {
+    ...optimizer,
+    step: (inputs) => {
+      const { update, next } = optimizer.step(inputs);
+      const params = clamp(add(inputs.p, update), -box, box);
+      return { update: sub(params, inputs.p), params, next };
+    },
+  };
+}
+
+function requireStronglyConvex(
+  where: string,
+  { b1, gamma, delta, schedule }: Required<Omit<StronglyConvexOptions, keyof DecayOptions>>,
+): void {
+  requireDecay(where, "b1", b1);
+  requireThat(gamma > 0 && gamma <= 1, where, "`gamma` must be in (0, 1]", gamma);
+  requirePositive(where, "delta", delta);
+  requireOneOf(where, "schedule", schedule, ["1/t", "constant"]);
+}

@@ -1,0 +1,207 @@
+/** Algorithms of the trace files, by the names and options that the files use. */
+
+import {
+  adai,
+  adam,
+  adashift,
+  amsgrad,
+  cprop,
+  cpropAdam,
+  cpropSgd,
+  fastAdaBelief,
+  type Optimizer,
+  sadam,
+  sgd,
+} from "@adastra/core";
+
+/** An optimizer of this library and the rate to run it with, or why there is none. */
+export type Resolved =
+  | { readonly status: "supported"; readonly optimizer: Optimizer; readonly learningRate: number }
+  | { readonly status: "unsupported"; readonly reason: string };
+
+type Options = Readonly<Record<string, unknown>>;
+
+/** Reads options by name and remembers which were read: one left over is one that would be ignored. */
+class Reader {
+  private readonly unread: Set<string>;
+  private readonly options: Options;
+
+  constructor(options: Options) {
+    this.options = options;
+    this.unread = new Set(Object.keys(options));
+  }
+
+  number(name: string): number | undefined {
+    return this.typed(name, "number");
+  }
+
+  flag(name: string): boolean | undefined {
+    return this.typed(name, "boolean");
+  }
+
+  text<T extends string>(name: string): T | undefined {
+    return this.typed(name, "string") as T | undefined;
+  }
+
+  record(name: string): Options {
+    this.unread.delete(name);
+    const value = this.options[name];
+    return typeof value === "object" && value !== null ? (value as Options) : {};
+  }
+
+  get leftOver(): readonly string[] {
+    return [...this.unread];
+  }
+
+  private typed(name: string, type: "number"): number | undefined;
+  private typed(name: string, type: "boolean"): boolean | undefined;
+  private typed(name: string, type: "string"): string | undefined;
+  private typed(name: string, type: string): unknown {
+    this.unread.delete(name);
+    const value = this.options[name];
+    if (value !== undefined && value !== null && typeof value !== type) {
+      throw new TypeError(
+        `replay: option \`${name}\` must be a ${type}, got ${JSON.stringify(value)}`,
+      );
+    }
+    return value ?? undefined;
+  }
+}
+
+/** Drops what was not given, so that defaults apply. */
+function given<T extends object>(options: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  // Entries that are undefined are gone, which is what the type says.
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]: Exclude<T[K], undefined>;
+  };
+}
+
+const decayOf = (read: Reader) =>
+  ({ weightDecay: read.number("weightDecay"), decoupled: read.flag("decoupled") }) as const;
+
+const sgdOf = (read: Reader): Options =>
+  given({
+    momentum: read.number("momentum"),
+    dampening: read.number("dampening"),
+    nesterov: read.flag("nesterov"),
+    ...decayOf(read),
+  });
+
+const momentsOf = (read: Reader): Options =>
+  given({ b1: read.number("beta1"), b2: read.number("beta2"), ...decayOf(read) });
+
+const convexOf = (read: Reader): Options =>
+  given({
+    b1: read.number("beta1"),
+    gamma: read.number("gamma"),
+    delta: read.number("delta"),
+    schedule: read.text("schedule"),
+    ...decayOf(read),
+  });
+
+/** The two conventions agree for these methods, so either is accepted. */
+const eitherConvention = (read: Reader): void => {
+  read.text("convention");
+};
+
+const ALGORITHMS: Readonly<Record<string, (read: Reader) => Optimizer>> = {
+  sgd: (read) => {
+    eitherConvention(read);
+    return sgd(sgdOf(read));
+  },
+  adam: (read) => {
+    eitherConvention(read);
+    const options = { ...momentsOf(read), ...given({ eps: read.number("eps") }) };
+    const convention = read.text<"torch" | "optax" | "inplace">("amsgrad");
+    return convention === undefined ? adam(options) : amsgrad({ ...options, convention });
+  },
+  adashift: (read) =>
+    adashift(
+      given({
+        ...momentsOf(read),
+        eps: read.number("eps"),
+        n: read.number("n"),
+        window: read.number("window"),
+        phi: read.text<"max" | "mean" | "none">("phi"),
+        gate: read.text<"nonzero" | "step">("gate"),
+        warmup: read.text<"window" | "community">("warmup"),
+      }),
+    ),
+  adai: (read) =>
+    adai(
+      given({
+        b0: read.number("beta0"),
+        b2: read.number("beta2"),
+        eps: read.number("eps"),
+        dampening: read.number("dampening"),
+        weightDecay: read.number("weightDecay"),
+        decay: read.text<"l2" | "decoupled" | "stable">("decay"),
+      }),
+    ),
+  fastadabelief: (read) =>
+    fastAdaBelief({
+      ...convexOf(read),
+      ...given({ max: read.flag("max"), box: read.number("box") }),
+    }),
+  sadam: (read) => sadam(convexOf(read)),
+  cprop: (read) => {
+    const inner = new Reader(read.record("inner"));
+    const own = given({
+      beta: read.number("beta"),
+      c: read.number("c"),
+      eps: read.number("eps"),
+      cdf: read.text<"bft" | "bfo" | "logistic" | "normal">("cdf"),
+    });
+    const base = read.text("base") ?? "wrapper";
+    const type = inner.text("type");
+    inner.number("lr");
+    const optimizer = cpropOf(base, type, inner, own);
+    if (inner.leftOver.length > 0) {
+      throw new UnsupportedError(`inner option ${inner.leftOver.join(", ")}`);
+    }
+    return optimizer;
+  },
+};
+
+class UnsupportedError extends Error {}
+
+function cpropOf(base: string, type: string | undefined, inner: Reader, own: Options): Optimizer {
+  if (base === "sgd" && type === "sgd") {
+    return cpropSgd({ ...sgdOf(inner), ...own });
+  }
+  if (base === "adam" && type === "adam") {
+    const innerEps = inner.number("eps");
+    const keepMax = inner.text("amsgrad") !== undefined;
+    return cpropAdam({ ...momentsOf(inner), ...own, ...given({ innerEps }), amsgrad: keepMax });
+  }
+  const build = base === "wrapper" && type !== undefined ? ALGORITHMS[type] : undefined;
+  if (build === undefined) {
+    throw new UnsupportedError(`cprop with base "${base}" around "${type ?? "nothing"}"`);
+  }
+  return cprop(build(inner), own);
+}
+
+/** The optimizer that a case names, with its options; unsupported when one of them would be ignored. */
+export function resolve(algorithm: string, options: Options): Resolved {
+  const build = Object.hasOwn(ALGORITHMS, algorithm) ? ALGORITHMS[algorithm] : undefined;
+  if (build === undefined) {
+    return { status: "unsupported", reason: `algorithm "${algorithm}"` };
+  }
+  const read = new Reader(options);
+  const outer = read.number("lr");
+  try {
+    const optimizer = build(read);
+    const learningRate = outer ?? new Reader(read.record("inner")).number("lr");
+    if (learningRate === undefined) {
+      return { status: "unsupported", reason: "a case without `lr`" };
+    }
+    return read.leftOver.length === 0
+      ? { status: "supported", optimizer, learningRate }
+      : { status: "unsupported", reason: `option ${read.leftOver.join(", ")} of "${algorithm}"` };
+  } catch (cause) {
+    if (cause instanceof UnsupportedError) {
+      return { status: "unsupported", reason: cause.message };
+    }
+    throw cause;
+  }
+}

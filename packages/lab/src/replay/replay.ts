@@ -1,0 +1,132 @@
+/** Feeds recorded gradients through optimizers and compares every step with the recorded parameters. */
+
+import { type CompileOptions, compileOptimizer, type DType, sizeOf } from "@adastra/core";
+import { resolve } from "./algorithms.ts";
+import type { TraceCase, TraceProblem } from "./schema.ts";
+
+export interface ReplayOptions {
+  readonly backend: NonNullable<CompileOptions["backend"]>;
+  readonly dtype: DType;
+}
+
+/** `[step][tensor][element]`. */
+export type Trajectory = readonly (readonly (readonly number[])[])[];
+
+export type CaseResult =
+  | {
+      readonly id: string;
+      readonly status: "passed" | "failed";
+      /** Largest difference from the recorded parameters, and what is allowed. */
+      readonly difference: number;
+      readonly tolerance: number;
+      /** Step of the largest difference, from 1. */
+      readonly step: number;
+      readonly params: Trajectory;
+    }
+  | { readonly id: string; readonly status: "computed"; readonly params: Trajectory }
+  | { readonly id: string; readonly status: "unsupported"; readonly reason: string };
+
+/**
+ * Replays one case.
+ *
+ * In float64 the tolerance is the case's own, absolute. In float32 it is 1e-4 of the largest parameter
+ * of the tensor: some 1000 ULP, what 30 steps of rounding and cancellation leave.
+ *
+ * @throws TypeError or RangeError for a case that names no known problem or an option out of range.
+ */
+export function replayCase(
+  trace: TraceCase,
+  problems: ReadonlyMap<string, TraceProblem>,
+  { backend, dtype }: ReplayOptions,
+): CaseResult {
+  const { id } = trace;
+  const resolved = resolve(trace.algorithm, trace.options);
+  if (resolved.status === "unsupported") {
+    return { id, ...resolved };
+  }
+  if (trace.problem === undefined) {
+    return { id, status: "unsupported", reason: "a case that carries its own inputs" };
+  }
+  const problem = problems.get(trace.problem);
+  if (problem === undefined) {
+    throw new RangeError(
+      `replay: case "${id}" must name a known problem, got "${trace.problem}"; pass --problems`,
+    );
+  }
+  const params = run(problem, resolved.optimizer, resolved.learningRate, { backend, dtype });
+  return trace.params === undefined
+    ? { id, status: "computed", params }
+    : compare(trace, trace.params, params, dtype);
+}
+
+function run(
+  problem: TraceProblem,
+  optimizer: Parameters<typeof compileOptimizer>[0],
+  learningRate: number,
+  options: ReplayOptions,
+): number[][][] {
+  const paths = problem.shapes.map((_, tensor) => `tensor${tensor}`);
+  const params = Object.fromEntries(
+    problem.shapes.map((shape, tensor) => [
+      paths[tensor],
+      { shape, data: Float64Array.from(problem.init[tensor] ?? new Float64Array(sizeOf(shape))) },
+    ]),
+  );
+  const compiled = compileOptimizer(optimizer, { params, learningRate, ...options });
+  const current = (): number[][] =>
+    paths.map((path) => Array.from(compiled.params[path]?.data ?? []));
+  return Array.from({ length: problem.steps }, (_, step) => {
+    const gradients = gradientsAt(problem, step, current());
+    compiled.step(
+      Object.fromEntries(
+        paths.map((path, tensor) => [path, Float64Array.from(gradients[tensor] ?? [])]),
+      ),
+    );
+    return current();
+  });
+}
+
+function gradientsAt(
+  problem: TraceProblem,
+  step: number,
+  params: readonly (readonly number[])[],
+): readonly (readonly number[])[] {
+  if (problem.kind === "fixed") {
+    return problem.grads[step] ?? [];
+  }
+  const [x = 0, y = 0] = params[0] ?? [];
+  const { a } = problem;
+  return [[-2 * (1 - x) - 4 * a * x * (y - x * x), 2 * a * (y - x * x)]];
+}
+
+function compare(
+  trace: TraceCase,
+  expected: Trajectory,
+  params: Trajectory,
+  dtype: DType,
+): CaseResult {
+  let worst = { excess: Number.NEGATIVE_INFINITY, difference: 0, tolerance: trace.tol, step: 0 };
+  if (expected.length !== params.length) {
+    throw new RangeError(
+      `replay: case "${trace.id}" must hold ${params.length} steps, got ${expected.length}; use the problems file it was recorded with`,
+    );
+  }
+  expected.forEach((tensors, step) => {
+    tensors.forEach((row, tensor) => {
+      const scale = row.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+      const tolerance = dtype === "float64" ? trace.tol : 1e-4 * scale;
+      row.forEach((value, element) => {
+        const got = params[step]?.[tensor]?.[element] ?? Number.NaN;
+        // Equal non-finite values agree; one that is not finite where the other is differs without bound.
+        const difference = Object.is(got, value) ? 0 : Math.abs(got - value);
+        const found = Number.isNaN(difference) ? Number.POSITIVE_INFINITY : difference;
+        if (found - tolerance > worst.excess) {
+          worst = { excess: found - tolerance, difference: found, tolerance, step: step + 1 };
+        }
+      });
+    });
+  });
+  const { difference, tolerance, step } = worst;
+  const status = worst.excess <= 0 ? "passed" : "failed";
+  return { id: trace.id, status, difference, tolerance, step, params };
+}

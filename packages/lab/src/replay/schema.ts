@@ -1,0 +1,171 @@
+/** Trace files of schema `optim-golden/1`: problems and recorded runs, checked while they are read. */
+
+/** Inputs of a recorded run. */
+export type TraceProblem =
+  | {
+      readonly kind: "fixed";
+      readonly shapes: readonly (readonly number[])[];
+      readonly steps: number;
+      readonly init: readonly (readonly number[])[];
+      /** `[step][tensor][element]`. */
+      readonly grads: readonly (readonly (readonly number[])[])[];
+    }
+  | {
+      /** f(x, y) = (1 − x)² + a (y − x²)²: the gradient comes from the parameters. */
+      readonly kind: "rosenbrock";
+      readonly shapes: readonly (readonly number[])[];
+      readonly steps: number;
+      readonly init: readonly (readonly number[])[];
+      readonly a: number;
+    };
+
+export interface TraceCase {
+  readonly id: string;
+  readonly algorithm: string;
+  readonly options: Readonly<Record<string, unknown>>;
+  /** Name of its problem; absent in cases that carry their own inputs. */
+  readonly problem?: string;
+  /** Largest absolute difference allowed in float64. */
+  readonly tol: number;
+  /** `[step][tensor][element]` after each step; absent in self-contained cases of other layouts. */
+  readonly params?: readonly (readonly (readonly number[])[])[];
+}
+
+const SCHEMA = "optim-golden/1";
+const DEFAULT_TOLERANCE = 1e-10;
+
+/** @throws TypeError naming the file and the first thing in it that is not of the schema. */
+export function parseProblems(text: string, file: string): ReadonlyMap<string, TraceProblem> {
+  const root = parseRoot(text, file);
+  const problems = record(root.problems, file, "problems");
+  return new Map(
+    Object.entries(problems).map(([name, value]) => [name, parseProblem(value, file, name)]),
+  );
+}
+
+/** @throws TypeError naming the file and the first thing in it that is not of the schema. */
+export function parseCases(text: string, file: string): readonly TraceCase[] {
+  const root = parseRoot(text, file);
+  if (!Array.isArray(root.cases)) {
+    throw broken(file, "`cases` must be a list", root.cases);
+  }
+  return root.cases.map((value: unknown, index) => parseCase(value, file, index));
+}
+
+function parseRoot(text: string, file: string): Readonly<Record<string, unknown>> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new TypeError(
+      `replay: ${file} must be JSON, got ${cause instanceof Error ? cause.message : String(cause)}; export it again`,
+      { cause },
+    );
+  }
+  const root = record(value, file, "the file");
+  if (root.schema !== SCHEMA) {
+    throw broken(file, `\`schema\` must be "${SCHEMA}"`, root.schema);
+  }
+  return root;
+}
+
+function parseProblem(value: unknown, file: string, name: string): TraceProblem {
+  const at = `problem "${name}"`;
+  const { kind, shapes, steps, init, grads, a } = record(value, file, at);
+  if (!isList(shapes, isShape) || shapes.length === 0) {
+    throw broken(file, `${at}: \`shapes\` must be a list of shapes`, shapes);
+  }
+  if (!(typeof steps === "number" && Number.isSafeInteger(steps) && steps >= 0)) {
+    throw broken(file, `${at}: \`steps\` must be a natural number`, steps);
+  }
+  const sizes = shapes.map((shape) => shape.reduce((product, n) => product * n, 1));
+  if (!isTensors(init, sizes)) {
+    throw broken(file, `${at}: \`init\` must hold ${sizes.join(", ")} numbers a tensor`, init);
+  }
+  if (kind === "rosenbrock") {
+    if (typeof a !== "number" || sizes.length !== 1 || sizes[0] !== 2) {
+      throw broken(file, `${at}: a rosenbrock problem needs \`a\` and one tensor of 2`, a);
+    }
+    return { kind, shapes, steps, init, a };
+  }
+  if (kind !== "fixed") {
+    throw broken(file, `${at}: \`kind\` must be "fixed" or "rosenbrock"`, kind);
+  }
+  if (
+    !isList(grads, (step): step is readonly (readonly number[])[] => isTensors(step, sizes)) ||
+    grads.length < steps
+  ) {
+    throw broken(
+      file,
+      `${at}: \`grads\` must hold ${steps} steps of ${sizes.join(", ")} numbers`,
+      grads,
+    );
+  }
+  return { kind, shapes, steps, init, grads };
+}
+
+function parseCase(value: unknown, file: string, index: number): TraceCase {
+  const at = `case ${index}`;
+  const { id, algorithm, options, problem, tol, params } = record(value, file, at);
+  if (typeof id !== "string" || typeof algorithm !== "string") {
+    throw broken(file, `${at}: \`id\` and \`algorithm\` must be texts`, id);
+  }
+  if (tol !== undefined && !(typeof tol === "number" && tol >= 0)) {
+    throw broken(file, `${at}: \`tol\` must be a number of at least 0`, tol);
+  }
+  if (problem !== undefined && typeof problem !== "string") {
+    throw broken(file, `${at}: \`problem\` must be a name`, problem);
+  }
+  if (
+    params !== undefined &&
+    !isList(params, (step): step is readonly (readonly number[])[] => isList(step, isRow))
+  ) {
+    throw broken(file, `${at}: \`params\` must be numbers by step, tensor and element`, params);
+  }
+  return {
+    id,
+    algorithm,
+    options: options === undefined ? {} : record(options, file, `${at}: \`options\``),
+    ...(problem === undefined ? {} : { problem }),
+    tol: tol ?? DEFAULT_TOLERANCE,
+    ...(params === undefined ? {} : { params }),
+  };
+}
+
+function record(value: unknown, file: string, what: string): Readonly<Record<string, unknown>> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw broken(file, `${what} must be an object`, value);
+  }
+  return value as Readonly<Record<string, unknown>>;
+}
+
+function isList<T>(value: unknown, is: (item: unknown) => item is T): value is readonly T[];
+function isList(value: unknown, is: (item: unknown) => boolean): value is readonly unknown[];
+function isList(value: unknown, is: (item: unknown) => boolean): boolean {
+  return Array.isArray(value) && value.every((item) => is(item));
+}
+
+function isRow(value: unknown): value is readonly number[] {
+  return isList(value, (item): item is number => typeof item === "number");
+}
+
+function isShape(value: unknown): value is readonly number[] {
+  return isRow(value) && value.every((n) => Number.isSafeInteger(n) && n >= 0);
+}
+
+function isTensors(
+  value: unknown,
+  sizes: readonly number[],
+): value is readonly (readonly number[])[] {
+  return (
+    isList(value, isRow) &&
+    value.length === sizes.length &&
+    value.every((row, tensor) => row.length === sizes[tensor])
+  );
+}
+
+function broken(file: string, expected: string, got: unknown): TypeError {
+  const shown = JSON.stringify(got) ?? "nothing";
+  const short = shown.length > 60 ? `${shown.slice(0, 57)}...` : shown;
+  return new TypeError(`replay: ${file}: ${expected}, got ${short}; see fixtures/golden/README.md`);
+}
