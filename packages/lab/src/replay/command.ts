@@ -1,0 +1,142 @@
+/** `adastra replay`: trace files in, differences out. */
+
+import { readFile, rename, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { CaseResult, ReplayOptions } from "./replay.ts";
+import { replayCase } from "./replay.ts";
+import { parseCases, parseProblems, type TraceCase, type TraceProblem } from "./schema.ts";
+
+export interface ReplayCommand extends ReplayOptions {
+  readonly files: readonly string[];
+  /** Problems file; `problems.json` beside each trace file without. */
+  readonly problems?: string;
+  /** Replay this case alone. */
+  readonly case?: string;
+  /** Where the parameters after every step go, as JSON. */
+  readonly out?: string;
+}
+
+export interface ReplaySummary {
+  readonly passed: number;
+  readonly failed: number;
+  /** Cases without recorded parameters: run, but not compared. */
+  readonly computed: number;
+  readonly unsupported: number;
+  readonly results: readonly CaseResult[];
+}
+
+/**
+ * Replays every case of every file and prints a line a case.
+ *
+ * @param print - takes one line of text.
+ * @throws TypeError or RangeError for a file that cannot be read or is not of the schema, and for a case id
+ * that no file holds.
+ */
+export async function replayFiles(
+  command: ReplayCommand,
+  print: (line: string) => void,
+): Promise<ReplaySummary> {
+  const results: CaseResult[] = [];
+  const known: string[] = [];
+  for (const file of command.files) {
+    const cases = parseCases(await readText(file), file);
+    known.push(...cases.map(({ id }) => id));
+    const chosen = cases.filter(({ id }) => command.case === undefined || id === command.case);
+    const problems = await problemsFor(command, file, chosen);
+    for (const trace of chosen) {
+      const result = replayCase(trace, problems, command);
+      results.push(result);
+      print(describe(result));
+    }
+  }
+  if (command.case !== undefined && !known.includes(command.case)) {
+    throw new RangeError(
+      `replay: \`--case\` must be the id of a case in the files, got "${command.case}"; leave it out to see the ids`,
+    );
+  }
+  const summary = summarise(results);
+  print(closing(summary, results));
+  if (command.out !== undefined) {
+    await writeTrajectories(command.out, results);
+  }
+  return summary;
+}
+
+async function problemsFor(
+  command: ReplayCommand,
+  file: string,
+  cases: readonly TraceCase[],
+): Promise<ReadonlyMap<string, TraceProblem>> {
+  if (!cases.some(({ problem }) => problem !== undefined)) {
+    return new Map();
+  }
+  const path = command.problems ?? join(dirname(file), "problems.json");
+  return parseProblems(await readText(path), path);
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (cause) {
+    const reason = cause instanceof Error && "code" in cause ? String(cause.code) : "an error";
+    throw new TypeError(`replay: ${path} must be a readable file, got ${reason}; check the path`, {
+      cause,
+    });
+  }
+}
+
+function describe(result: CaseResult): string {
+  switch (result.status) {
+    case "passed":
+    case "failed": {
+      const difference = result.difference.toExponential(1);
+      const mark = result.status === "passed" ? "ok  " : "FAIL";
+      const where = result.status === "passed" ? "" : ` at step ${result.step}`;
+      return `${mark} ${result.id}  difference ${difference}, tolerance ${result.tolerance.toExponential(1)}${where}`;
+    }
+    case "computed":
+      return `ran  ${result.id}  no parameters recorded, nothing compared`;
+    case "unsupported":
+      return `none ${result.id}  unsupported: ${result.reason}`;
+    default:
+      return result satisfies never;
+  }
+}
+
+function summarise(results: readonly CaseResult[]): ReplaySummary {
+  const count = (status: CaseResult["status"]): number =>
+    results.filter((result) => result.status === status).length;
+  return {
+    passed: count("passed"),
+    failed: count("failed"),
+    computed: count("computed"),
+    unsupported: count("unsupported"),
+    results,
+  };
+}
+
+function closing(summary: ReplaySummary, results: readonly CaseResult[]): string {
+  const worst = results.reduce(
+    (most, result) => ("difference" in result ? Math.max(most, result.difference) : most),
+    0,
+  );
+  const reasons = new Set(
+    results.flatMap((result) => (result.status === "unsupported" ? [result.reason] : [])),
+  );
+  return [
+    `${summary.passed} passed, ${summary.failed} failed`,
+    ...(summary.computed > 0 ? [`${summary.computed} not compared`] : []),
+    `${summary.unsupported} unsupported${reasons.size > 0 ? ` (${[...reasons].join("; ")})` : ""}`,
+    `largest difference ${worst.toExponential(1)}`,
+  ].join(", ");
+}
+
+/** `{ cases: [{ id, params }] }`, under a temporary name first: a half-written file never bears the name. */
+async function writeTrajectories(out: string, results: readonly CaseResult[]): Promise<void> {
+  const cases = results.flatMap((result) =>
+    result.status === "unsupported" ? [] : [{ id: result.id, params: result.params }],
+  );
+  const temporary = `${out}.${process.pid}.tmp`;
+  await writeFile(temporary, JSON.stringify({ cases }));
+  await rename(temporary, out);
+}
