@@ -1,0 +1,225 @@
+/**
+ * Kernels as WebAssembly functions of one parameter, the address of the kernel's frame.
+ *
+ *     splat scalars and constants
+ *     count div 8 times: eight elements, as two f32x4 or four f64x2
+ *     count mod 8 times: one element, in the first lane of a vector whose other lanes idle
+ *
+ * Both loops come from one emitter; they differ in how many vectors they fill and in how they reach memory.
+ * The first keeps the partials of its reductions in locals, the second in the frame.
+ */
+
+import { formatOf } from "../format.ts";
+import type { DType, FrameLayout, Id, Instruction, Kernel } from "../kernel.ts";
+import { frameLayout, PARTIALS } from "../kernel.ts";
+import type { Local, Node } from "./assembler.ts";
+import {
+  FunctionBuilder,
+  get,
+  i32,
+  load,
+  plain,
+  repeat,
+  set,
+  store,
+  storeFirst,
+  tee,
+  when,
+} from "./assembler.ts";
+import type { Lanes } from "./lanes.ts";
+import { lanesOf } from "./lanes.ts";
+
+/**
+ * Bodies up to this length run each instruction for all vectors before the next, which gives independent
+ * work to overlap; longer ones run vector by vector, which leaves more of the sixteen registers to a vector.
+ */
+const INTERLEAVED = 40;
+
+/** The kernel as a function called `name`. */
+export function lowerKernel(kernel: Kernel, dtype: DType, name: string): FunctionBuilder {
+  const { f, ...parts } = declare(kernel, dtype, name);
+  f.emit([...entry(parts), ...wideLoop(parts), ...tailLoop(parts)]);
+  return f;
+}
+
+/** A kernel with the locals of its function. */
+interface Parts {
+  readonly kernel: Kernel;
+  readonly lanes: Lanes;
+  readonly layout: FrameLayout;
+  /** Bytes of an element. */
+  readonly bytes: number;
+  /** Vectors that hold eight elements. */
+  readonly vectors: number;
+  readonly frame: Local;
+  /** Iterations left in a loop. */
+  readonly left: Local;
+  /** The frame's address plus that of the next partial, relative to the first. */
+  readonly slot: Local;
+  readonly pointers: readonly Local[];
+  /** `values[id][position]`: the value of an instruction in each of the vectors. */
+  readonly values: readonly (readonly Local[])[];
+  /** `partials[reduction][pair]`: partials 2·pair and 2·pair + 1, in float64. */
+  readonly partials: readonly (readonly Local[])[];
+}
+
+function declare(kernel: Kernel, dtype: DType, name: string): Parts & { f: FunctionBuilder } {
+  const f = new FunctionBuilder(name);
+  const lanes = lanesOf(dtype);
+  const vectors = PARTIALS / lanes.perVector;
+  const vector = (label: string): Local => f.local(label, "v128");
+  const numbered = (n: number, label: string): Local[] =>
+    Array.from({ length: n }, (_, i) => vector(`${label}_${i}`));
+  return {
+    f,
+    kernel,
+    lanes,
+    layout: frameLayout(kernel),
+    bytes: formatOf(dtype).bytes,
+    vectors,
+    frame: f.param("frame", "i32"),
+    left: f.local("left", "i32"),
+    slot: f.local("slot", "i32"),
+    pointers: kernel.streams.map((stream) => f.local(`to_${stream}`, "i32")),
+    values: kernel.body.map((e, id) => {
+      const label = labelOf(kernel, e, id);
+      if (isShared(e)) {
+        const shared = vector(label);
+        return Array.from({ length: vectors }, () => shared);
+      }
+      return numbered(vectors, label);
+    }),
+    partials: kernel.reductions.map((_, r) => numbered(PARTIALS / 2, `partial${r}`)),
+  };
+}
+
+function labelOf(kernel: Kernel, e: Instruction, id: Id): string {
+  if (e.op === "load") {
+    return kernel.streams[e.stream]!;
+  }
+  return e.op === "scalar" ? kernel.scalars[e.index]! : `x${id}`;
+}
+
+/** Whether an instruction has one value for all elements. */
+function isShared(e: Instruction): boolean {
+  return e.op === "scalar" || e.op === "const";
+}
+
+function entry({ kernel, lanes, layout, frame, pointers, values }: Parts): Node[] {
+  return [
+    ...pointers.map((pointer, s) =>
+      set(pointer, load("i32.load", get(frame), layout.pointers + 4 * s)),
+    ),
+    ...kernel.body.flatMap((e, id) => {
+      const value = values[id]![0]!;
+      if (e.op === "scalar") {
+        const scalar = load("f64.load", get(frame), layout.scalars + 8 * e.index);
+        return [set(value, lanes.splat(scalar))];
+      }
+      return e.op === "const" ? [set(value, lanes.splatConst(e.value))] : [];
+    }),
+  ];
+}
+
+/** How a loop reaches memory and partials; a position is the number of a vector within the iteration. */
+interface Access {
+  load(stream: Local, position: number): Node;
+  store(stream: Local, position: number, value: Local): Node;
+  accumulate(kind: "sum" | "max", reduction: number, position: number, value: Local): Node[];
+}
+
+/** Eight elements an iteration. */
+function wideLoop(parts: Parts): Node[] {
+  const { kernel, lanes, layout, bytes, vectors, frame, left, partials } = parts;
+  const access: Access = {
+    load: (stream, position) => load("v128.load", get(stream), 16 * position),
+    store: (stream, position, value) => store("v128.store", get(stream), 16 * position, get(value)),
+    accumulate: (kind, reduction, position, value) =>
+      lanes.widened(value).map((wide, i, all) => {
+        const partial = partials[reduction]![position * all.length + i]!;
+        return set(partial, plain(`f64x2.${JOIN[kind]}`, get(partial), wide));
+      }),
+  };
+  const eachPartial = (emit: (partial: Local, offset: number) => Node): Node[] =>
+    partials.flatMap((pairs, r) =>
+      pairs.map((pair, i) => emit(pair, layout.partials + 8 * PARTIALS * r + 16 * i)),
+    );
+  const positions = Array.from({ length: vectors }, (_, position) => position);
+  const groups = kernel.body.length > INTERLEAVED ? positions.map((p) => [p]) : [positions];
+  const body = [
+    ...groups.flatMap((group) => elements(parts, group, access)),
+    ...advance(parts.pointers, PARTIALS * bytes),
+  ];
+  return [
+    set(left, plain("i32.shr_u", count(frame), i32(Math.log2(PARTIALS)))),
+    when(get(left), [
+      ...eachPartial((partial, offset) => set(partial, load("v128.load", get(frame), offset))),
+      countdown(left, body),
+      ...eachPartial((partial, offset) => store("v128.store", get(frame), offset, get(partial))),
+    ]),
+  ];
+}
+
+/** One element an iteration. */
+function tailLoop(parts: Parts): Node[] {
+  const { lanes, layout, bytes, frame, left, slot, pointers } = parts;
+  const access: Access = {
+    load: (stream) => load(lanes.loadFirst, get(stream), 0),
+    store: (stream, _, value) => storeFirst(lanes.storeFirst, get(stream), 0, get(value)),
+    accumulate(kind, reduction, _, value) {
+      const offset = layout.partials + 8 * PARTIALS * reduction;
+      const before = load("f64.load", get(slot), offset);
+      const after = plain(`f64.${JOIN[kind]}`, before, lanes.widenedFirst(value));
+      return [store("f64.store", get(slot), offset, after)];
+    },
+  };
+  const body = [
+    ...elements(parts, [0], access),
+    ...advance(pointers, bytes),
+    ...advance([slot], 8),
+  ];
+  return [
+    set(left, plain("i32.and", count(frame), i32(PARTIALS - 1))),
+    set(slot, get(frame)),
+    when(get(left), [countdown(left, body)]),
+  ];
+}
+
+/** The kernel's body for some vectors at once: each instruction for all of them before the next. */
+function elements(parts: Parts, positions: readonly number[], access: Access): Node[] {
+  const { kernel, lanes, pointers, values } = parts;
+  const each = <T>(items: readonly T[], emit: (item: T, at: number, index: number) => Node[]) =>
+    items.flatMap((item, index) => positions.flatMap((at) => emit(item, at, index)));
+  return [
+    ...each(kernel.body, (e, at, id) => {
+      if (e.op === "scalar" || e.op === "const") {
+        return [];
+      }
+      const value =
+        e.op === "load"
+          ? access.load(pointers[e.stream]!, at)
+          : lanes.compute(e, (operand) => get(values[operand]![at]!));
+      return [set(values[id]![at]!, value)];
+    }),
+    ...each(kernel.reductions, ({ kind, value }, at, r) =>
+      access.accumulate(kind, r, at, values[value]![at]!),
+    ),
+    ...each(kernel.stores, ({ stream, value }, at) => [
+      access.store(pointers[stream]!, at, values[value]![at]!),
+    ]),
+  ];
+}
+
+const JOIN = { sum: "add", max: "max" } as const;
+
+function count(frame: Local): Node {
+  return load("i32.load", get(frame), 0);
+}
+
+function countdown(left: Local, body: readonly Node[]): Node {
+  return repeat(body, tee(left, plain("i32.sub", get(left), i32(1))));
+}
+
+function advance(pointers: readonly Local[], bytes: number): Node[] {
+  return pointers.map((pointer) => set(pointer, plain("i32.add", get(pointer), i32(bytes))));
+}
