@@ -1,0 +1,33 @@
+/** The reference backend: jax-js runs what it traced, compiled by its own WebAssembly backend. */
+
+import { init, jit, numpy as np } from "@jax-js/jax";
+import type { InputSlot } from "../signature.ts";
+import type { ArrayFunction } from "../trace/trace.ts";
+import type { Executable } from "./executable.ts";
+
+const DEVICE = "wasm";
+
+/** Slower than `cpu` by a factor of four to hundreds; knows every primitive of jax-js. */
+export async function createJaxExecutable(
+  call: ArrayFunction,
+  slots: readonly InputSlot[],
+): Promise<Executable> {
+  await init(DEVICE);
+  const compiled = jit(call);
+  return {
+    run: async (inputs, outputs) => {
+      const arrays = slots.map(({ shape, dtype }, index) =>
+        np.array(inputs[index] as Float32Array<ArrayBuffer>, {
+          shape: [...shape],
+          dtype: np[dtype],
+          device: DEVICE,
+        }),
+      );
+      const results = compiled(...arrays);
+      for (const [index, result] of results.entries()) {
+        outputs[index]?.set((await result.data()) as Float32Array); // outputs are cast to float32
+      }
+    },
+    dispose: async () => compiled.dispose(),
+  };
+}

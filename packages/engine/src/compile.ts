@@ -1,0 +1,226 @@
+/** `compile`: from a loss in TypeScript to a function that writes gradients; `compileForward` for evaluation. */
+
+import {
+  type Clock,
+  type GradientResult,
+  type GradientSource,
+  type Leaf,
+  type Leaves,
+  sizeOf,
+  type Tree,
+} from "@adastra/core";
+import type { Executable, InputData } from "./backends/executable.ts";
+import { UnsupportedOpError } from "./errors.ts";
+import { lower } from "./graph/lower.ts";
+import { optimize } from "./graph/passes/optimize.ts";
+import {
+  type BatchArrays,
+  type InputSlot,
+  readBatch,
+  readLeaves,
+  type Signature,
+  signatureOf,
+} from "./signature.ts";
+import {
+  forwardFunction,
+  gradientFunction,
+  type LossResult,
+  type Trace,
+  type Traced,
+  trace,
+} from "./trace/trace.ts";
+import type { Value } from "./trace/value.ts";
+
+/** `"cpu"`: onnxruntime-node. `"jax"`: jax-js's own WebAssembly backend, the reference. */
+export type BackendName = "cpu" | "jax";
+
+export interface CompileOptions<P, B> {
+  /** Parameters; only paths and shapes are read. */
+  readonly params: P;
+  /** A batch; only names, shapes and kinds are read. Every later batch has the same. */
+  readonly example: B;
+  /** Default `"cpu"`. */
+  readonly backend?: BackendName;
+  /** Threads of the CPU backend, at least 1; default 1. */
+  readonly threads?: number;
+  /** Run on `"jax"` if the model uses a primitive `"cpu"` has no rule for; default false: throw. */
+  readonly fallback?: boolean;
+  /** Times the stages of compilation in the report. */
+  readonly clock?: Clock;
+}
+
+/** What was compiled, and how long each stage took where a clock was passed. */
+export interface CompileReport {
+  readonly backend: BackendName;
+  /** Graph nodes; undefined on backend `"jax"`. */
+  readonly nodes?: number;
+  readonly traceMs?: number;
+  /** Lowering and passes. */
+  readonly lowerMs?: number;
+  /** Building the session. */
+  readonly sessionMs?: number;
+}
+
+export interface CompiledGradient<B = BatchArrays> extends GradientSource<B> {
+  readonly report: CompileReport;
+  /** Frees the session; `run` may not be called afterwards. */
+  dispose(): Promise<void>;
+}
+
+export interface CompiledForward<B = BatchArrays> {
+  readonly report: CompileReport;
+  /** The named results for one batch, in arrays of their own. */
+  run(batch: B, params: Leaves): Promise<Readonly<Record<string, Leaf<Float32Array>>>>;
+  dispose(): Promise<void>;
+}
+
+/**
+ * Compiles a loss to a gradient source: jax-js traces and differentiates it once, the backend runs it.
+ *
+ * Shapes are static: `run` takes batches of the example's shape only. Gradients are written into the
+ * arrays passed to `run` without a copy in between; parameters are read where they lie, which may be a
+ * (not shared) WebAssembly.Memory.
+ *
+ * @param loss - `(params, batch) => loss` or `=> [loss, aux]`: values in the form of `params` and
+ *   `example`; the loss is a float32 scalar, aux values come back as float32 arrays by name.
+ * @throws UnsupportedOpError naming the primitive without lowering rule, unless `fallback`.
+ * @throws TypeError or RangeError if an option, a leaf or the loss is not as described.
+ * @example
+ * const gradient = await compile((p, { x, y }) => nn.softmaxCrossEntropy(model.apply(p, x), y), { params, example });
+ * const { loss } = await gradient.run(batch, optimizer.params, optimizer.gradients);
+ */
+export async function compile<P extends Tree, B extends BatchArrays>(
+  loss: (params: Traced<P>, batch: Traced<B>) => LossResult,
+  options: CompileOptions<P, B>,
+): Promise<CompiledGradient<B>> {
+  const signature = signatureOf("compile", options.params, options.example);
+  const { executable, outputs, bounds, report } = await prepare("compile", options, signature, () =>
+    trace(signature, (notes) => gradientFunction(loss, options.params, signature, notes)),
+  );
+  const aux = outputs.slice(1);
+  return {
+    report,
+    dispose: () => executable.dispose(),
+    run: async (batch, params, gradients): Promise<GradientResult> => {
+      const inputs = readInputs(signature, bounds, batch, params);
+      const targets = readLeaves("run", "gradients", signature.params, gradients);
+      const value = new Float32Array(1);
+      const auxData = aux.map(({ shape }) => new Float32Array(sizeOf(shape)));
+      await executable.run(inputs, [value, ...auxData, ...targets]);
+      return {
+        loss: value[0] as number,
+        aux: Object.fromEntries(aux.map(({ name }, i) => [name, auxData[i] as Float32Array])),
+      };
+    },
+  };
+}
+
+/**
+ * Compiles a function without gradients: logits, or metrics of a test batch.
+ *
+ * @param forward - `(params, batch) => ({ name: value, ... })`; results come back as float32.
+ * @throws As `compile`.
+ * @example
+ * const evaluate = await compileForward((p, { x, y }) => ({ correct: nn.correct(model.apply(p, x), y).sum() }), { params, example });
+ */
+export async function compileForward<P extends Tree, B extends BatchArrays>(
+  forward: (params: Traced<P>, batch: Traced<B>) => Readonly<Record<string, Value>>,
+  options: CompileOptions<P, B>,
+): Promise<CompiledForward<B>> {
+  const signature = signatureOf("compileForward", options.params, options.example);
+  const { executable, outputs, bounds, report } = await prepare(
+    "compileForward",
+    options,
+    signature,
+    () => trace(signature, (notes) => forwardFunction(forward, options.params, signature, notes)),
+  );
+  return {
+    report,
+    dispose: () => executable.dispose(),
+    run: async (batch, params) => {
+      const inputs = readInputs(signature, bounds, batch, params);
+      const leaves = outputs.map(({ shape }) => ({ shape, data: new Float32Array(sizeOf(shape)) }));
+      await executable.run(
+        inputs,
+        leaves.map(({ data }) => data),
+      );
+      return Object.fromEntries(
+        outputs.map(({ name }, i) => [name, leaves[i] as Leaf<Float32Array>]),
+      );
+    },
+  };
+}
+
+interface Prepared extends Pick<Trace, "outputs" | "bounds"> {
+  readonly executable: Executable;
+  readonly report: CompileReport;
+}
+
+async function prepare<P, B>(
+  where: string,
+  { backend = "cpu", threads = 1, fallback = false, clock }: CompileOptions<P, B>,
+  signature: Signature,
+  run: () => ReturnType<typeof trace>,
+): Promise<Prepared> {
+  if (!(backend === "cpu" || backend === "jax")) {
+    throw new RangeError(`${where}: \`backend\` must be one of "cpu", "jax", got "${backend}"`);
+  }
+  if (!(Number.isSafeInteger(threads) && threads >= 1)) {
+    throw new RangeError(`${where}: \`threads\` must be an integer of at least 1, got ${threads}`);
+  }
+  const times: Partial<Record<"traceMs" | "lowerMs" | "sessionMs", number>> = {};
+  const timed = async <T>(key: keyof typeof times, stage: () => T | Promise<T>): Promise<T> => {
+    const start = clock?.now();
+    const result = await stage();
+    if (clock !== undefined && start !== undefined) {
+      times[key] = clock.now() - start;
+    }
+    return result;
+  };
+  const { program, outputs, bounds, call } = await timed("traceMs", run);
+  const onJax = async (): Promise<Prepared> => {
+    const { createJaxExecutable } = await import("./backends/jax.ts");
+    const slots = [...signature.params, ...signature.batch];
+    const executable = await timed("sessionMs", () => createJaxExecutable(call, slots));
+    return { executable, outputs, bounds, report: { backend: "jax", ...times } };
+  };
+  if (backend === "jax") {
+    return onJax();
+  }
+  try {
+    const graph = await timed("lowerMs", () => optimize(lower(program)));
+    const { createCpuExecutable } = await import("./backends/cpu.node.ts");
+    const executable = await timed("sessionMs", () => createCpuExecutable(graph, threads));
+    const report = { backend, nodes: graph.nodes.length, ...times };
+    return { executable, outputs, bounds, report };
+  } catch (error) {
+    if (fallback && error instanceof UnsupportedOpError) {
+      return onJax();
+    }
+    throw error;
+  }
+}
+
+function readInputs(
+  signature: Signature,
+  bounds: ReadonlyMap<string, number>,
+  batch: BatchArrays,
+  params: Leaves,
+): InputData[] {
+  const arrays = readBatch("run", signature.batch, batch);
+  signature.batch.forEach((slot, index) => {
+    checkLabels(slot, arrays[index] as InputData, bounds.get(slot.name));
+  });
+  return [...readLeaves("run", "params", signature.params, params), ...arrays];
+}
+
+/** A label without a class would add nothing to the loss, and hide. */
+function checkLabels({ name }: InputSlot, data: InputData, bound: number | undefined): void {
+  const index =
+    bound === undefined ? -1 : data.findIndex((label) => !(label >= 0 && label < bound));
+  if (index >= 0) {
+    throw new RangeError(
+      `run: labels "${name}" must be in [0, ${bound}), got ${data[index]} at index ${index}`,
+    );
+  }
+}

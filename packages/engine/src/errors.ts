@@ -1,0 +1,32 @@
+/** Errors of the engine that callers branch on. Messages: `<function>: <expected>, got <value>; <what to do>`. */
+
+/** The traced loss uses a jax-js primitive that the ONNX lowering has no rule for. */
+export class UnsupportedOpError extends Error {
+  readonly code = "UNSUPPORTED_OP";
+  /** Name of the jax-js primitive, such as `"sort"`. */
+  readonly primitive: string;
+
+  constructor(primitive: string, detail?: string) {
+    super(
+      `compile: backend "cpu" must have a lowering rule for every primitive, got "${primitive}"${
+        detail === undefined ? "" : ` (${detail})`
+      }; pass backend: "jax" or fallback: true`,
+    );
+    this.name = "UnsupportedOpError";
+    this.primitive = primitive;
+  }
+}
+
+/** A batch array differs in shape from the example the graph was compiled for. */
+export class BatchShapeError extends TypeError {
+  readonly code = "BATCH_SHAPE";
+  readonly input: string;
+
+  constructor(input: string, expected: readonly number[], got: readonly number[]) {
+    super(
+      `run: batch "${input}" must have shape [${expected.join(", ")}], got [${got.join(", ")}]; drop or pad the last batch, or compile for that shape`,
+    );
+    this.name = "BatchShapeError";
+    this.input = input;
+  }
+}

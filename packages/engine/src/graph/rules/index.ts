@@ -1,0 +1,9 @@
+/** Every lowering rule, by jax-js primitive. A new primitive is a new row in one of these tables. */
+
+import { DOT } from "./dot.ts";
+import { ELEMENTWISE } from "./elementwise.ts";
+import { MOVEMENT } from "./movement.ts";
+import { REDUCE } from "./reduce.ts";
+import type { RuleTable } from "./rule.ts";
+
+export const RULES: RuleTable = { ...ELEMENTWISE, ...MOVEMENT, ...REDUCE, ...DOT };

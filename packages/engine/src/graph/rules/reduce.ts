@@ -1,0 +1,75 @@
+/** The rule of reductions: physical axes by an ONNX reduction, repeated axes by arithmetic. */
+
+import { UnsupportedOpError } from "../../errors.ts";
+import type { GraphBuilder } from "../builder.ts";
+import type { OpName } from "../ops.ts";
+import { elementwise, isHeld, type View } from "../views.ts";
+import { at, listParam, type RuleTable } from "./rule.ts";
+
+const REDUCTIONS: Readonly<Record<string, OpName>> = {
+  Add: "ReduceSum",
+  Mul: "ReduceProd",
+  Max: "ReduceMax",
+  Min: "ReduceMin",
+};
+
+export const REDUCE: RuleTable = {
+  reduce: (builder, inputs, equation) => {
+    const view = at(inputs, 0);
+    const kind = String(equation.params["op"]);
+    const op = REDUCTIONS[kind];
+    if (op === undefined || view.tensor.dtype === "bool") {
+      throw new UnsupportedOpError("reduce", `${kind} over ${view.tensor.dtype}`);
+    }
+    return [reduce(builder, view, op, listParam(equation, "axis"))];
+  },
+};
+
+/** Reduced axes stay in the tensor with extent 1: later broadcasts then need no Reshape. */
+export function reduce(
+  builder: GraphBuilder,
+  view: View,
+  op: OpName,
+  axes: readonly number[],
+): View {
+  const held = axes.filter((axis) => isHeld(view, axis));
+  const repeats = axes
+    .filter((axis) => !isHeld(view, axis))
+    .reduce((times, axis) => times * (view.shape[axis] as number), 1);
+  const physical = held.map((axis) => view.axes[axis] as number).sort((a, b) => a - b);
+  const tensor =
+    physical.length === 0
+      ? view.tensor
+      : builder.emit(op, [view.tensor], { axes: physical, keepdims: 1 });
+  const kept = view.shape.flatMap((_, axis) => (axes.includes(axis) ? [] : [axis]));
+  const reduced: View = {
+    tensor,
+    shape: kept.map((axis) => view.shape[axis] as number),
+    axes: kept.map((axis) => view.axes[axis] as number),
+  };
+  return repeats === 1 ? reduced : repeated(builder, reduced, op, repeats);
+}
+
+/** What `times` equal elements reduce to: n x for a sum, x^n for a product, x for an extremum. */
+function repeated(builder: GraphBuilder, view: View, op: OpName, times: number): View {
+  const factor = (value: number): View => ({
+    tensor: builder.scalar(value, view.tensor.dtype),
+    shape: [],
+    axes: [],
+  });
+  switch (op) {
+    case "ReduceSum":
+      return elementwise(builder, "Mul", [view, factor(times)]);
+    case "ReduceProd": {
+      // Square and multiply, from the highest bit of n down.
+      let power = view;
+      for (const bit of times.toString(2).slice(1)) {
+        power = elementwise(builder, "Mul", [power, power]);
+        power = bit === "1" ? elementwise(builder, "Mul", [power, view]) : power;
+      }
+      return power;
+    }
+    default:
+      return view;
+  }
+}

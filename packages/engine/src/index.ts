@@ -1,0 +1,18 @@
+/** @adastra/engine: models and losses in TypeScript, gradients traced by jax-js and executed by ONNX Runtime. */
+
+import * as nn from "./nn/index.ts";
+
+export {
+  type BackendName,
+  type CompiledForward,
+  type CompiledGradient,
+  type CompileOptions,
+  type CompileReport,
+  compile,
+  compileForward,
+} from "./compile.ts";
+export { BatchShapeError, UnsupportedOpError } from "./errors.ts";
+export type { BatchArray, BatchArrays } from "./signature.ts";
+export type { LossResult, Traced } from "./trace/trace.ts";
+export type { ReduceOptions, Value } from "./trace/value.ts";
+export { nn };

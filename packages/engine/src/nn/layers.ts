@@ -1,0 +1,111 @@
+/** The layers of dense networks. */
+
+import { sizeOf } from "@adastra/core";
+import type { Value } from "../trace/value.ts";
+import { gelu as geluOf, relu as reluOf } from "./activations.ts";
+import { glorotUniform, type Initializer, zeros } from "./initializers.ts";
+import { defineLayer, type Layer, type ParamSpec } from "./layer.ts";
+
+export interface DenseOptions {
+  /** Add a bias; default true. */
+  readonly bias?: boolean;
+  /** Default `glorotUniform`. */
+  readonly kernelInit?: Initializer;
+  /** Default `zeros`. */
+  readonly biasInit?: Initializer;
+}
+
+/**
+ * y = x W + b over the last axis of x: [..., in] to [..., units].
+ *
+ * Parameters: `kernel` = W [in, units], `bias` = b [units].
+ */
+export function dense(units: number, options: DenseOptions = {}): Layer {
+  const { bias = true, kernelInit = glorotUniform, biasInit = zeros } = options;
+  if (!(Number.isSafeInteger(units) && units >= 1)) {
+    throw new RangeError(`dense: \`units\` must be an integer of at least 1, got ${units}`);
+  }
+  return defineLayer({
+    kind: "dense",
+    params: (inputShape): Record<string, ParamSpec> => {
+      const features = inputShape.at(-1);
+      if (features === undefined) {
+        throw new RangeError("dense: input must have a feature axis, got shape []");
+      }
+      return {
+        kernel: { shape: [features, units], init: kernelInit },
+        ...(bias ? { bias: { shape: [units], init: biasInit } } : {}),
+      };
+    },
+    outputShape: (inputShape) => [...inputShape.slice(0, -1), units],
+    forward: (param, x) => {
+      const product = x.matmul(param("kernel"));
+      return bias ? product.add(param("bias")) : product;
+    },
+  });
+}
+
+/** A layer without parameters that computes each element from itself. */
+function activation(kind: string, compute: (x: Value) => Value): Layer {
+  return defineLayer({
+    kind,
+    params: () => ({}),
+    outputShape: (inputShape) => inputShape,
+    forward: (_, x) => compute(x),
+  });
+}
+
+/** max(x, 0); the gradient at 0 is 0, as in PyTorch. */
+export function relu(): Layer {
+  return activation("relu", reluOf);
+}
+
+export function tanh(): Layer {
+  return activation("tanh", (x) => x.tanh());
+}
+
+/** x Φ(x), Φ the standard normal distribution function; not the tanh approximation. */
+export function gelu(): Layer {
+  return activation("gelu", geluOf);
+}
+
+/** [batch, ...shape] to [batch, size]. */
+export function flatten(): Layer {
+  return defineLayer({
+    kind: "flatten",
+    params: () => ({}),
+    outputShape: (inputShape) => [sizeOf(inputShape)],
+    forward: (_, x) => x.reshape([x.shape[0] ?? 1, sizeOf(x.shape.slice(1))]),
+  });
+}
+
+/** Layers one after the other; parameters under `<kind><n>/`, counted from 1 for each kind. */
+export function sequential(...layers: readonly Layer[]): Layer {
+  const counts = new Map<string, number>();
+  const named = layers.map((layer) => {
+    const count = (counts.get(layer.kind) ?? 0) + 1;
+    counts.set(layer.kind, count);
+    return { name: `${layer.kind}${count}`, layer };
+  });
+  return defineLayer({
+    kind: "sequential",
+    params: (inputShape) => {
+      const specs: Record<string, ParamSpec> = {};
+      let shape = inputShape;
+      for (const { name, layer } of named) {
+        for (const [path, spec] of Object.entries(layer.params(shape))) {
+          specs[`${name}/${path}`] = spec;
+        }
+        shape = layer.outputShape(shape);
+      }
+      return specs;
+    },
+    outputShape: (inputShape) =>
+      named.reduce((shape, { layer }) => layer.outputShape(shape), inputShape),
+    forward: (param, x) =>
+      named.reduce(
+        (value, { name, layer }) => layer.forward((path) => param(`${name}/${path}`), value),
+        x,
+      ),
+  });
+}

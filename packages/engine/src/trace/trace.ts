@@ -1,0 +1,231 @@
+/**
+ * Tracing: a loss over values becomes a program of jax-js primitives, gradients included.
+ *
+ * The user's function runs once on tracers. jax-js differentiates it (`valueAndGrad`) and records
+ * both passes (`makeJaxpr`); this file is the only one that reads its program form.
+ */
+
+import type { Tree } from "@adastra/core";
+import {
+  type Array as JaxArray,
+  type Jaxpr,
+  makeJaxpr,
+  numpy as np,
+  valueAndGrad,
+} from "@jax-js/jax";
+import type { InputSlot, Signature } from "../signature.ts";
+import type { CapturedArray, DType, Equation, Operand, Program, Variable } from "./program.ts";
+import { Value } from "./value.ts";
+
+/** `T` with every leaf replaced by the value that stands for it while tracing. */
+export type Traced<T> = T extends { readonly shape: readonly number[]; readonly data: unknown }
+  ? Value
+  : { readonly [K in keyof T]: Traced<T[K]> };
+
+/** A scalar loss, alone or with named values to return beside it. */
+export type LossResult = Value | readonly [loss: Value, aux: Readonly<Record<string, Value>>];
+
+export interface OutputSlot {
+  readonly name: string;
+  readonly shape: readonly number[];
+}
+
+/** A function of jax-js arrays in the signature's order: parameters, then batch. Uses its arguments up. */
+export type ArrayFunction = (...arrays: JaxArray[]) => JaxArray[];
+
+/** What one trace found out. */
+export interface Trace {
+  readonly program: Program;
+  /** Outputs a caller names: loss and aux values, or a forward function's results. */
+  readonly outputs: readonly OutputSlot[];
+  /** Batch inputs used as class labels, each with the number of classes. */
+  readonly bounds: ReadonlyMap<string, number>;
+}
+
+/** While tracing, functions note here what their caller needs to know besides arrays. */
+interface Notes {
+  outputs: OutputSlot[];
+  readonly bounds: Map<string, number>;
+}
+
+/** `[loss, ...aux, ...gradients]` of a loss; gradients in the signature's order. */
+export function gradientFunction<P extends Tree, B>(
+  loss: (params: Traced<P>, batch: Traced<B>) => LossResult,
+  params: P,
+  signature: Signature,
+  notes: Notes,
+): ArrayFunction {
+  return (...arrays) => {
+    const batch = batchValues(signature.batch, arrays.slice(signature.params.length), notes);
+    const differentiable = (leaves: JaxArray[]): [JaxArray, JaxArray[]] => {
+      const result = loss(
+        paramValues(params, signature.params, leaves) as Traced<P>, // same keys, leaf by leaf
+        batch as Traced<B>, // same keys, by construction of the signature
+      );
+      const [scalar, aux] = result instanceof Value ? [result, {}] : readPair(result);
+      if (!(scalar.shape.length === 0 && scalar.dtype === "float32")) {
+        throw new TypeError(
+          `compile: loss must be a float32 scalar, got ${scalar.dtype} of shape [${scalar.shape.join(", ")}]; reduce it with .mean() or .sum()`,
+        );
+      }
+      const named = namedValues("aux", aux);
+      notes.outputs = [{ name: "loss", shape: [] }, ...named.slots];
+      return [Value.lend(scalar), named.arrays];
+    };
+    const leaves = arrays.slice(0, signature.params.length);
+    const [[value, aux], gradients] = valueAndGrad(differentiable, { hasAux: true })(leaves) as [
+      [JaxArray, JaxArray[]],
+      JaxArray[], // jax-js's types lose that a gradient has the form of its argument
+    ];
+    return [value, ...aux, ...gradients];
+  };
+}
+
+/** The results of a forward function, by name, as float32. */
+export function forwardFunction<P extends Tree, B>(
+  forward: (params: Traced<P>, batch: Traced<B>) => Readonly<Record<string, Value>>,
+  params: P,
+  signature: Signature,
+  notes: Notes,
+): ArrayFunction {
+  return (...arrays) => {
+    const count = signature.params.length;
+    const named = namedValues(
+      "result",
+      forward(
+        paramValues(params, signature.params, arrays.slice(0, count)) as Traced<P>, // same keys
+        batchValues(signature.batch, arrays.slice(count), notes) as Traced<B>, // same keys
+      ),
+    );
+    notes.outputs = named.slots;
+    return named.arrays;
+  };
+}
+
+/** Runs `build`'s function once on tracers. */
+export function trace(
+  signature: Signature,
+  build: (notes: Notes) => ArrayFunction,
+): Trace & { readonly call: ArrayFunction } {
+  const notes: Notes = { outputs: [], bounds: new Map() };
+  const call = build(notes);
+  const inputs = [...signature.params, ...signature.batch];
+  const program = traceArrays(call, inputs);
+  return { program, outputs: notes.outputs, bounds: notes.bounds, call };
+}
+
+/** The program of a function of arrays; only shapes and dtypes of `inputs` are used. */
+export function traceArrays(
+  call: ArrayFunction,
+  inputs: readonly { readonly shape: readonly number[]; readonly dtype: DType }[],
+): Program {
+  const examples = inputs.map(({ shape, dtype }) => np.zeros([...shape], { dtype: np[dtype] }));
+  const { jaxpr: closed } = makeJaxpr(call)(...examples);
+  try {
+    // Nested jits are inlined; captured constants come before the inputs.
+    return toProgram(closed.jaxpr.flatten().simplify(), closed.consts as JaxArray[]);
+  } finally {
+    closed.dispose();
+  }
+}
+
+function toProgram(jaxpr: Jaxpr, consts: readonly JaxArray[]): Program {
+  type Atom = Jaxpr["outs"][number];
+  const variables = new Map<Atom, Variable>();
+  const define = (atom: Jaxpr["inBinders"][number]): Variable => {
+    const { shape, dtype } = atom.aval;
+    const variable: Variable = { kind: "variable", shape, dtype: dtype as DType };
+    variables.set(atom, variable);
+    return variable;
+  };
+  const read = (atom: Atom): Operand => {
+    if ("value" in atom) {
+      const { shape, dtype } = atom.aval;
+      return { kind: "literal", shape, dtype: dtype as DType, value: Number(atom.value) };
+    }
+    const variable = variables.get(atom);
+    if (variable === undefined) {
+      throw new Error(`trace: ${String(atom)} must be defined before it is used, got a gap`);
+    }
+    return variable;
+  };
+  const binders = jaxpr.inBinders.map(define);
+  const captured = consts.flatMap((array, index): CapturedArray[] => {
+    const variable = binders[index];
+    return variable === undefined
+      ? []
+      : [{ variable, data: array.ref.dataSync() as CapturedArray["data"] }]; // 32-bit dtypes only
+  });
+  const equations = jaxpr.eqns.map(
+    ({ primitive, inputs, params, outBinders }): Equation => ({
+      primitive,
+      inputs: inputs.map(read),
+      params,
+      outputs: outBinders.map(define),
+    }),
+  );
+  return {
+    inputs: binders.slice(consts.length),
+    captured,
+    equations,
+    outputs: jaxpr.outs.map(read),
+  };
+}
+
+function batchValues(
+  slots: readonly InputSlot[],
+  arrays: readonly JaxArray[],
+  notes: Notes,
+): Readonly<Record<string, Value>> {
+  return Object.fromEntries(
+    slots.map(({ name }, index) => [
+      name,
+      Value.own(arrays[index] as JaxArray, (bound) => {
+        notes.bounds.set(name, Math.min(bound, notes.bounds.get(name) ?? bound));
+      }),
+    ]),
+  );
+}
+
+/** The user's tree again, values in place of leaves. */
+function paramValues(
+  tree: Tree,
+  slots: readonly InputSlot[],
+  arrays: readonly JaxArray[],
+): Readonly<Record<string, unknown>> {
+  const byPath = new Map(slots.map(({ name }, index) => [name, arrays[index] as JaxArray]));
+  const walk = (branch: Tree, prefix: string): Readonly<Record<string, unknown>> =>
+    Object.fromEntries(
+      Object.entries(branch).map(([key, child]) => {
+        const path = prefix === "" ? key : `${prefix}/${key}`;
+        const array = byPath.get(path);
+        return [key, array === undefined ? walk(child as Tree, path) : Value.own(array)];
+      }),
+    );
+  return walk(tree, "");
+}
+
+function namedValues(
+  what: string,
+  values: Readonly<Record<string, Value>>,
+): { slots: OutputSlot[]; arrays: JaxArray[] } {
+  const slots: OutputSlot[] = [];
+  const arrays: JaxArray[] = [];
+  for (const [name, value] of Object.entries(values)) {
+    if (!(value instanceof Value)) {
+      throw new TypeError(`compile: ${what} "${name}" must be a Value, got ${String(value)}`);
+    }
+    slots.push({ name, shape: value.shape });
+    arrays.push(Value.lend(value.dtype === "float32" ? value : value.cast("float32")));
+  }
+  return { slots, arrays };
+}
+
+function readPair(result: unknown): readonly [Value, Readonly<Record<string, Value>>] {
+  if (Array.isArray(result) && result.length === 2 && result[0] instanceof Value) {
+    return [result[0], result[1] as Readonly<Record<string, Value>>]; // its values are checked one by one
+  }
+  throw new TypeError(
+    `compile: loss must return a Value or [Value, aux], got ${result instanceof Promise ? "a Promise" : String(result)}`,
+  );
+}
