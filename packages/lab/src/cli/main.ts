@@ -1,0 +1,73 @@
+#!/usr/bin/env node
+/** The `adastra` command: the one place that knows process, clock and streams. */
+
+import { createRequire } from "node:module";
+import { cpus } from "node:os";
+import { performance } from "node:perf_hooks";
+import process from "node:process";
+import type { Comparison } from "../protocol.ts";
+import { replayFiles } from "../replay/command.ts";
+import { createPool } from "../runner/pool.ts";
+import { type CompareWorld, compareCommand } from "./compareCommand.ts";
+import { doctorCommand } from "./doctorCommand.ts";
+import { type Actions, runProgram } from "./program.ts";
+import { startCommand } from "./startCommand.ts";
+import { exitCodes, type Terminal, UsageError } from "./terminal.ts";
+
+const { version } = createRequire(import.meta.url)("../../package.json") as { version: string };
+
+const terminal: Terminal = {
+  out: (text) => void process.stdout.write(text),
+  err: (text) => void process.stderr.write(text),
+  isTty: process.stderr.isTTY === true && process.stdout.isTTY === true,
+};
+
+const environment: Omit<Comparison["environment"], "optimizerBackend" | "engineBackend"> = {
+  adastra: version,
+  node: process.versions.node,
+  platform: `${process.platform} ${process.arch}`,
+  cpu: cpus()[0]?.model.trim() ?? "unknown",
+  cores: cpus().length,
+};
+
+const world: CompareWorld = {
+  terminal,
+  // Milliseconds since the process started, so that "first point after" counts from the command.
+  clock: { now: () => performance.now() },
+  now: () => new Date(),
+  environment,
+  createPool: (problem, workers) =>
+    createPool({ problem, ...(workers !== undefined && { workers }) }),
+  onInterrupt: (handler) => {
+    let asked = false;
+    const answer = (): void => {
+      if (asked) {
+        process.exit(exitCodes.interrupted);
+      }
+      asked = true;
+      terminal.err("\nstopping: finished trials are kept; press Ctrl-C again to leave at once\n");
+      handler();
+    };
+    process.on("SIGINT", answer);
+    return () => process.off("SIGINT", answer);
+  },
+};
+
+const actions: Actions = {
+  start: (_, options) => startCommand(options, world),
+  compare: async ([problem = ""], options) =>
+    (await compareCommand(problem, options, world)).exitCode,
+  replay: async (files, { backend = "evaluate", dtype = "float64", ...options }) => {
+    const command = { ...options, backend, dtype, files };
+    const { failed } = await replayFiles(command, (line) => terminal.out(`${line}\n`));
+    return failed > 0 ? exitCodes.failed : exitCodes.ok;
+  },
+  doctor: (_, options) => doctorCommand(options, terminal),
+};
+
+try {
+  process.exitCode = await runProgram(process.argv.slice(2), actions, terminal, version);
+} catch (error) {
+  terminal.err(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = error instanceof UsageError ? exitCodes.usage : exitCodes.failed;
+}

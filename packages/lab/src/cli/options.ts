@@ -1,0 +1,191 @@
+/** The one table of commands and options: parser, help and docs/cli.md come from it. */
+
+import { catalogue } from "../optimizers.ts";
+import { problems } from "../problems/catalogue.ts";
+
+const backends = ["evaluate", "js", "wasm"] as const;
+const dtypes = ["float64", "float32"] as const;
+
+/** What each command gets; an option that the table below lacks fails to compile. */
+export interface CommandOptions {
+  start: { out?: string; workers?: number; json?: boolean };
+  compare: {
+    optimizers?: readonly string[];
+    trials?: number;
+    seeds?: number;
+    epochs?: number;
+    tuningEpochs?: number;
+    searchSeed?: number;
+    workers?: number;
+    out?: string;
+    json?: boolean;
+  };
+  replay: {
+    problems?: string;
+    case?: string;
+    backend?: (typeof backends)[number];
+    dtype?: (typeof dtypes)[number];
+    out?: string;
+  };
+  doctor: { json?: boolean };
+}
+
+export type CommandName = keyof CommandOptions;
+
+export interface OptionSpec<Value> {
+  /** Name of the value in help; a switch has none. */
+  readonly value?: string;
+  readonly description: string;
+  /** What stands in help for an option that is not given. */
+  readonly default?: string;
+  /** Reads the value's text; `where` names command and option for the error. */
+  readonly parse?: (where: string, text: string) => Value;
+}
+
+export interface CommandSpec<Options> {
+  readonly summary: string;
+  readonly argument?: { readonly name: string; readonly description: string };
+  readonly options: {
+    readonly [Key in keyof Options]-?: OptionSpec<Exclude<Options[Key], undefined>>;
+  };
+}
+
+const json: OptionSpec<boolean> = { description: "print the result as JSON on standard output" };
+const workers: OptionSpec<number> = {
+  value: "n",
+  description: "trials at a time, each on a thread of its own",
+  default: "as many as cores",
+  parse: count,
+};
+const out: OptionSpec<string> = {
+  value: "folder",
+  description: "where comparison.json and report.html are written",
+  default: "runs/<time>",
+  parse: text,
+};
+
+export const commands: { readonly [Name in CommandName]: CommandSpec<CommandOptions[Name]> } = {
+  start: {
+    summary: "compare seven optimizers on MNIST in under a minute and open the result",
+    options: { out, workers, json },
+  },
+  compare: {
+    summary: "compare optimizers on a problem: equal tuning budget, paired seeds",
+    argument: {
+      name: "problem",
+      description: problems.map(({ info }) => `${info.name} (${info.title})`).join(", "),
+    },
+    options: {
+      optimizers: {
+        value: "names",
+        description: `comma-separated: ${catalogue.map(({ name }) => name).join(", ")}`,
+        default: "adashift,adam,momentum",
+        parse: names,
+      },
+      trials: {
+        value: "n",
+        description: "tuning trials an optimizer",
+        default: "the problem's",
+        parse: count,
+      },
+      seeds: {
+        value: "n",
+        description: "runs at the best rate an optimizer, from paired seeds",
+        default: "the problem's",
+        parse: count,
+      },
+      epochs: {
+        value: "n",
+        description: "epochs of a run",
+        default: "the problem's",
+        parse: count,
+      },
+      tuningEpochs: {
+        value: "n",
+        description: "epochs of a tuning trial",
+        default: "the problem's, at most --epochs",
+        parse: count,
+      },
+      searchSeed: {
+        value: "n",
+        description: "seed of the draw of learning rates",
+        default: "1",
+        parse: count,
+      },
+      workers,
+      out,
+      json,
+    },
+  },
+  replay: {
+    summary: "feed recorded gradients through an optimizer and compare each step with the record",
+    argument: { name: "file...", description: "golden traces of schema optim-golden/1" },
+    options: {
+      problems: {
+        value: "file",
+        description: "recorded gradients, where a trace names a problem",
+        default: "problems.json beside the trace",
+        parse: text,
+      },
+      case: { value: "id", description: "only this case", default: "all", parse: text },
+      backend: {
+        value: "name",
+        description: "evaluate, js or wasm",
+        default: "evaluate",
+        parse: (where, value) => oneOf(where, value, backends),
+      },
+      dtype: {
+        value: "name",
+        description: "float64 or float32",
+        default: "float64",
+        parse: (where, value) => oneOf(where, value, dtypes),
+      },
+      out: {
+        value: "file",
+        description: "where the parameters after every step are written",
+        default: "nowhere",
+        parse: text,
+      },
+    },
+  },
+  doctor: {
+    summary: "say what runs on this machine, what is missing and how to get it",
+    options: { json },
+  },
+};
+
+/** `--tuning-epochs` for `tuningEpochs`. */
+export function flagOf(key: string): string {
+  return `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
+function count(where: string, value: string): number {
+  const parsed = Number(value);
+  if (!(Number.isSafeInteger(parsed) && parsed >= 1)) {
+    throw new RangeError(`${where} must be an integer of at least 1, got "${value}"`);
+  }
+  return parsed;
+}
+
+function names(where: string, value: string): string[] {
+  const listed = value.split(",").map((name) => name.trim());
+  if (listed.includes("")) {
+    throw new RangeError(`${where} must be names between commas, got "${value}"`);
+  }
+  return listed;
+}
+
+function text(where: string, value: string): string {
+  if (value === "") {
+    throw new RangeError(`${where} must not be empty, got ""`);
+  }
+  return value;
+}
+
+function oneOf<T extends string>(where: string, value: string, allowed: readonly T[]): T {
+  const found = allowed.find((name) => name === value);
+  if (found === undefined) {
+    throw new RangeError(`${where} must be one of ${allowed.join(", ")}, got "${value}"`);
+  }
+  return found;
+}

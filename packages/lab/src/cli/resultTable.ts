@@ -1,0 +1,97 @@
+/** The table a comparison ends with. */
+
+import type { Comparison, Entry, Interval, Verdict } from "../protocol.ts";
+
+/** Aligned text, best first, with the protocol above and what it took below. */
+export function renderTable(comparison: Comparison): string {
+  const { problem, protocol, entries, verdicts } = comparison;
+  const { name: metric, unit, better } = problem.metric;
+  const sign = better === "higher" ? -1 : 1;
+  const sorted = entries.toSorted(
+    (a, b) =>
+      Number(a.summary === null) - Number(b.summary === null) ||
+      sign * ((a.summary?.lastMetric.mean ?? 0) - (b.summary?.lastMetric.mean ?? 0)),
+  );
+  const rows = [
+    [
+      "optimizer",
+      "learning rate",
+      `${metric}${unit && ` ${unit}`}`,
+      `to ${problem.target}${unit && ` ${unit}`}`,
+      "train s",
+      "against the best",
+    ],
+    ...sorted.map((entry) => {
+      const { summary } = entry;
+      const head = [entry.optimizer.name, entry.chosenLearningRate?.toString() ?? "none"];
+      if (summary === null) {
+        return [...head, whyNothing(entry), "", "", ""];
+      }
+      const { lastMetric, timeToTarget, trainSeconds } = summary;
+      return [
+        ...head,
+        interval(lastMetric),
+        timeToTarget === null
+          ? "not reached"
+          : `${timeToTarget.seconds.toFixed(2)} s, step ${Math.round(timeToTarget.steps)}`,
+        trainSeconds.toFixed(2),
+        against(verdicts, entry.optimizer.name),
+      ];
+    }),
+  ];
+  const unfinished = entries
+    .flatMap(({ tuning, runs }) => [...tuning, ...runs])
+    .filter(({ status }) => status === "failed" || status === "diverged");
+  return [
+    `${problem.title}: ${metric} after ${count(protocol.epochs, "epoch")}, mean of ${count(protocol.seeds, "seed")} [95 % interval]`,
+    "",
+    ...align(rows),
+    "",
+    `Each optimizer: ${count(protocol.trials, "tuning trial")} of ${count(protocol.tuningEpochs, "epoch")} on held-out data, then the best rate from the same seeds.`,
+    `${comparison.trialsDone} of ${comparison.trialsPlanned} trials in ${comparison.wallSeconds.toFixed(1)} s${comparison.interrupted ? ", interrupted: the table holds what was finished" : ""}.`,
+    ...unfinished.map(
+      ({ spec, status, reason }) => `${status}: ${reason ?? spec.id} (rate ${spec.learningRate})`,
+    ),
+    "",
+  ].join("\n");
+}
+
+function whyNothing({ tuning, runs, chosenLearningRate }: Entry): string {
+  const all = [...tuning, ...runs];
+  if (all.length > 0 && all.every(({ status }) => status === "failed")) {
+    return "failed";
+  }
+  return chosenLearningRate === null && tuning.some(({ status }) => status === "diverged")
+    ? "every tuning trial diverged"
+    : "no finished run";
+}
+
+function against(verdicts: readonly Verdict[], name: string): string {
+  const verdict = verdicts.find(({ other }) => other === name);
+  if (verdict === undefined) {
+    return "best";
+  }
+  const p = verdict.pValue === null ? "too few pairs" : `p = ${verdict.pValue.toPrecision(2)}`;
+  return verdict.verdict === "better" ? `worse (${p})` : `not distinguishable (${p})`;
+}
+
+function interval({ mean, low, high }: Interval): string {
+  const digits = Math.abs(mean) >= 10 ? 2 : 4;
+  return `${mean.toFixed(digits)} [${low.toFixed(digits)}, ${high.toFixed(digits)}]`;
+}
+
+function count(value: number, noun: string): string {
+  return `${value} ${noun}${value === 1 ? "" : "s"}`;
+}
+
+function align(rows: readonly (readonly string[])[]): string[] {
+  const widths = (rows[0] ?? []).map((_, column) =>
+    Math.max(...rows.map((row) => (row[column] ?? "").length)),
+  );
+  return rows.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join("  ")
+      .trimEnd(),
+  );
+}
