@@ -163,7 +163,9 @@ async function prepare<P, B>(
   run: () => ReturnType<typeof trace>,
 ): Promise<Prepared> {
   if (!(backend === "cpu" || backend === "jax")) {
-    throw new RangeError(`${where}: \`backend\` must be one of "cpu", "jax", got "${backend}"`);
+    throw new RangeError(
+      `${where}: \`backend\` must be one of "cpu", "jax", got "${String(backend)}"`,
+    );
   }
   if (!(Number.isSafeInteger(threads) && threads >= 1)) {
     throw new RangeError(`${where}: \`threads\` must be an integer of at least 1, got ${threads}`);

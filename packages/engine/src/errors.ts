@@ -1,5 +1,10 @@
 /** Errors of the engine that callers branch on. Messages: `<function>: <expected>, got <value>; <what to do>`. */
 
+/** A shape as messages show it: `[64, 10]`. */
+export function showShape(shape: readonly number[]): string {
+  return `[${shape.join(", ")}]`;
+}
+
 /** The traced loss uses a jax-js primitive that the ONNX lowering has no rule for. */
 export class UnsupportedOpError extends Error {
   readonly code = "UNSUPPORTED_OP";
@@ -24,7 +29,7 @@ export class BatchShapeError extends TypeError {
 
   constructor(input: string, expected: readonly number[], got: readonly number[]) {
     super(
-      `run: batch "${input}" must have shape [${expected.join(", ")}], got [${got.join(", ")}]; drop or pad the last batch, or compile for that shape`,
+      `run: batch "${input}" must have shape ${showShape(expected)}, got ${showShape(got)}; drop or pad the last batch, or compile for that shape`,
     );
     this.name = "BatchShapeError";
     this.input = input;

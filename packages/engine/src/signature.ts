@@ -8,7 +8,7 @@ import {
   sizeOf,
   type Tree,
 } from "@adastra/core";
-import { BatchShapeError } from "./errors.ts";
+import { BatchShapeError, showShape } from "./errors.ts";
 
 /** One array of a batch: row-major features (float32) or labels (int32). */
 export interface BatchArray {
@@ -114,7 +114,7 @@ function requireFloat32(where: string, path: string, data: unknown): asserts dat
 function requireSize(where: string, what: string, shape: readonly number[], length: number): void {
   if (length !== sizeOf(shape)) {
     throw new RangeError(
-      `${where}: ${what} of shape [${shape.join(", ")}] must hold ${sizeOf(shape)} elements, got ${length}`,
+      `${where}: ${what} of shape ${showShape(shape)} must hold ${sizeOf(shape)} elements, got ${length}`,
     );
   }
 }

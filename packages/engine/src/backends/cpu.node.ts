@@ -35,7 +35,7 @@ export async function createCpuExecutable(graph: Graph, threads: number): Promis
 
 interface PortCache {
   readonly name: string;
-  wrap(data: InputData): Tensor;
+  readonly wrap: (data: InputData) => Tensor;
 }
 
 /** A Tensor an array: parameters and gradients come back every step, perhaps rotating between a few arrays. */

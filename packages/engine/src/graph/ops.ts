@@ -7,6 +7,7 @@
  * "operand" here, so that equal nodes look equal.
  */
 
+import { showShape } from "../errors.ts";
 import type { Attributes, DType, TensorType } from "./ir.ts";
 
 export type OpName =
@@ -86,7 +87,7 @@ export function broadcastShape(shapes: readonly (readonly number[])[]): number[]
     const extent = extents.find((candidate) => candidate !== 1) ?? 1;
     if (!extents.every((candidate) => candidate === 1 || candidate === extent)) {
       throw new RangeError(
-        `broadcast: shapes must agree, got ${shapes.map((s) => `[${s.join(", ")}]`).join(" and ")}`,
+        `broadcast: shapes must agree, got ${shapes.map(showShape).join(" and ")}`,
       );
     }
     return extent;
@@ -97,7 +98,7 @@ export function broadcastShape(shapes: readonly (readonly number[])[]): number[]
 export function ints(attributes: Attributes, name: string): readonly number[] {
   const value = attributes[name];
   if (value === undefined || typeof value === "number") {
-    throw new RangeError(`ints: attribute "${name}" must be a list, got ${value}`);
+    throw new RangeError(`ints: attribute "${name}" must be a list, got ${String(value)}`);
   }
   return value;
 }
@@ -106,7 +107,9 @@ export function ints(attributes: Attributes, name: string): readonly number[] {
 export function int(attributes: Attributes, name: string): number {
   const value = attributes[name];
   if (typeof value !== "number") {
-    throw new RangeError(`int: attribute "${name}" must be a number, got ${value}`);
+    throw new RangeError(
+      `int: attribute "${name}" must be a number, got ${showShape(value ?? [])}`,
+    );
   }
   return value;
 }
@@ -197,7 +200,7 @@ export const OPS: Readonly<Record<OpName, OpSpec>> = {
       const perm = ints(attributes, "perm");
       if ([...perm].sort((a, b) => a - b).join() !== shape.map((_, axis) => axis).join()) {
         throw new RangeError(
-          `Transpose: \`perm\` must permute ${shape.length} axes, got [${perm}]`,
+          `Transpose: \`perm\` must permute ${shape.length} axes, got ${showShape(perm)}`,
         );
       }
       return [{ shape: perm.map((axis) => shape[axis] as number), dtype }];
@@ -210,7 +213,9 @@ export const OPS: Readonly<Record<OpName, OpSpec>> = {
       const { shape, dtype } = x as TensorType;
       const to = ints(attributes, "shape");
       if (product(to) !== product(shape)) {
-        throw new RangeError(`Reshape: \`shape\` must keep [${shape}]'s size, got [${to}]`);
+        throw new RangeError(
+          `Reshape: \`shape\` must keep the size of ${showShape(shape)}, got ${showShape(to)}`,
+        );
       }
       return [{ shape: to, dtype }];
     },
@@ -283,7 +288,9 @@ export const OPS: Readonly<Record<OpName, OpSpec>> = {
         throw new RangeError(`Gemm: inputs must be matrices, got rank ${shape.length}`);
       }
       if (c !== undefined && broadcastShape([shape, c.shape]).join() !== shape.join()) {
-        throw new RangeError(`Gemm: C must broadcast to [${shape}], got [${c.shape}]`);
+        throw new RangeError(
+          `Gemm: C must broadcast to ${showShape(shape)}, got ${showShape(c.shape)}`,
+        );
       }
       return [{ shape, dtype: "float32" }];
     },
@@ -322,7 +329,7 @@ function productShape(
     b.dtype === "float32";
   if (!agree) {
     throw new RangeError(
-      `${op}: inner and leading axes must agree, got ${a.dtype} [${a.shape}] and ${b.dtype} [${b.shape}]`,
+      `${op}: inner and leading axes must agree, got ${a.dtype} ${showShape(a.shape)} and ${b.dtype} ${showShape(b.shape)}`,
     );
   }
   return [...batch, m as number, n as number];

@@ -102,7 +102,7 @@ function problemOf({ op, inputs, attributes, outputs }: Node): string | undefine
   try {
     const types = spec.infer(inputs, attributes);
     const show = (types: readonly { dtype: DType; shape: readonly number[] }[]): string =>
-      types.map(({ dtype, shape }) => `${dtype}[${shape}]`).join(", ");
+      types.map(({ dtype, shape }) => `${dtype}[${shape.join()}]`).join(", ");
     return show(types) === show(outputs)
       ? undefined
       : `returning ${show(outputs)} instead of ${show(types)}`;

@@ -6,6 +6,7 @@
  */
 
 import { type Leaf, type Leaves, type Random, sizeOf } from "@adastra/core";
+import { showShape } from "../errors.ts";
 import { Value } from "../trace/value.ts";
 import type { Initializer } from "./initializers.ts";
 
@@ -47,7 +48,7 @@ export function defineLayer(definition: LayerDefinition): Layer {
         const data = init(random.fork(path), shape);
         if (data.length !== sizeOf(shape)) {
           throw new RangeError(
-            `init: initializer of "${path}" must return ${sizeOf(shape)} elements for [${shape.join(", ")}], got ${data.length}`,
+            `init: initializer of "${path}" must return ${sizeOf(shape)} elements for ${showShape(shape)}, got ${data.length}`,
           );
         }
         leaves[path] = { shape, data };

@@ -1,5 +1,6 @@
 /** Losses and metrics on values; losses are means over the batch. */
 
+import { showShape } from "../errors.ts";
 import { iota, Value } from "../trace/value.ts";
 import { flattenValues, type ParamValues } from "./layer.ts";
 
@@ -33,7 +34,7 @@ export function softmaxCrossEntropy(logits: Value, labels: Value): Value {
 export function meanSquaredError(prediction: Value, target: Value): Value {
   if (prediction.shape.join() !== target.shape.join()) {
     throw new TypeError(
-      `meanSquaredError: prediction and target must have one shape, got [${prediction.shape.join(", ")}] and [${target.shape.join(", ")}]`,
+      `meanSquaredError: prediction and target must have one shape, got ${showShape(prediction.shape)} and ${showShape(target.shape)}`,
     );
   }
   return prediction.sub(target).square().mean();
@@ -107,6 +108,6 @@ function requireLabels(where: string, logits: Value, labels: Value): number {
 function labelsError(where: string, logits: Value, labels: Value): TypeError {
   const outer = logits.shape.slice(0, -1).join(", ");
   return new TypeError(
-    `${where}: labels must be int32 [${outer}] or float32 [${logits.shape.join(", ")}], got ${labels.dtype} [${labels.shape.join(", ")}]`,
+    `${where}: labels must be int32 [${outer}] or float32 ${showShape(logits.shape)}, got ${labels.dtype} ${showShape(labels.shape)}`,
   );
 }

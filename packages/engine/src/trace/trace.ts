@@ -13,6 +13,7 @@ import {
   numpy as np,
   valueAndGrad,
 } from "@jax-js/jax";
+import { showShape } from "../errors.ts";
 import type { InputSlot, Signature } from "../signature.ts";
 import type { CapturedArray, DType, Equation, Operand, Program, Variable } from "./program.ts";
 import { Value } from "./value.ts";
@@ -65,7 +66,7 @@ export function gradientFunction<P extends Tree, B>(
       const [scalar, aux] = result instanceof Value ? [result, {}] : readPair(result);
       if (!(scalar.shape.length === 0 && scalar.dtype === "float32")) {
         throw new TypeError(
-          `compile: loss must be a float32 scalar, got ${scalar.dtype} of shape [${scalar.shape.join(", ")}]; reduce it with .mean() or .sum()`,
+          `compile: loss must be a float32 scalar, got ${scalar.dtype} of shape ${showShape(scalar.shape)}; reduce it with .mean() or .sum()`,
         );
       }
       const named = namedValues("aux", aux);

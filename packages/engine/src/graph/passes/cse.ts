@@ -28,7 +28,7 @@ export function eliminateCommon(graph: Graph): Graph {
   const byKey = new Map<string, Node>();
   for (const original of graph.nodes) {
     const node = { ...original, inputs: original.inputs.map(current) };
-    const key = `${node.op} ${node.inputs.map(({ id }) => id)} ${JSON.stringify(node.attributes)}`;
+    const key = `${node.op} ${node.inputs.map(({ id }) => id).join()} ${JSON.stringify(node.attributes)}`;
     const first = byKey.get(key);
     if (first === undefined) {
       byKey.set(key, node);
@@ -46,5 +46,5 @@ export function eliminateCommon(graph: Graph): Graph {
 /** Bytes, not numbers: -0 and 0 differ, NaN equals itself. */
 function contentKey({ dtype, shape }: Tensor, data: ConstantData): string {
   const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  return `${dtype} [${shape}] ${bytes}`;
+  return `${dtype} [${shape.join()}] ${bytes.join()}`;
 }

@@ -9,7 +9,7 @@ import { REWRITE_RULES } from "./rules.ts";
 
 export interface Pass {
   readonly name: string;
-  run(graph: Graph): Graph;
+  readonly run: (graph: Graph) => Graph;
 }
 
 const COMMON: Pass = { name: "common subexpressions", run: eliminateCommon };

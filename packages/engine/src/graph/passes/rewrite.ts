@@ -22,17 +22,17 @@ export type Rewrite =
 /** What a rule may ask about the graph around a node. */
 export interface Surroundings {
   /** The node of op `op` that computes `tensor`. */
-  producer(tensor: Tensor | undefined, op: OpName): Node | undefined;
+  readonly producer: (tensor: Tensor | undefined, op: OpName) => Node | undefined;
   /** Whether `tensor` has one user, so that its producer can merge into it. */
-  usedOnce(tensor: Tensor): boolean;
-  scalar(tensor: Tensor | undefined): number | undefined;
+  readonly usedOnce: (tensor: Tensor) => boolean;
+  readonly scalar: (tensor: Tensor | undefined) => number | undefined;
 }
 
 export interface RewriteRule {
   readonly name: string;
   /** The equation the rule performs, with its assumptions. */
   readonly equation: string;
-  apply(node: Node, around: Surroundings): Rewrite | undefined;
+  readonly apply: (node: Node, around: Surroundings) => Rewrite | undefined;
 }
 
 /** One sweep of `rules`; returns the graph itself when nothing applied. */
