@@ -11,8 +11,10 @@
  * `exponent` and `exp2i` only ever see operands they are defined for: arguments are bounded by a comparison
  * that NaN fails, and NaN comes back in by a final `select` whose condition NaN fails too.
  *
- * Errors are in units in the last place (ULP) of the true value: float64 against 60-digit references, float32
- * against float64. `math.test.ts` holds the float32 sweeps and the worst float64 arguments found.
+ * Lanes are float32 or float64, the range is every number, and errors are the largest found, in units in the
+ * last place (ULP) of the true value: float64 over some 500,000 arguments against 48-digit references, float32
+ * over every 211th number against float64. ½ is the share of the last rounding. `math.test.ts` repeats a part of
+ * the float32 sweep and holds the worst float64 arguments. Subnormal arguments and results count as others.
  */
 
 import {
@@ -147,26 +149,44 @@ export function expandMath(e: Expr, dtype: "float32" | "float64"): Expr {
   }
 }
 
-/** eˣ = 2ᵏ (1 + p). */
+/**
+ * eˣ = 2ᵏ (1 + p). Error 0.87 ULP in float64, 0.91 in float32.
+ *
+ * 0 at −∞ and ∞ at ∞, as wherever eˣ rounds to them; subnormal in between; 1 at ±0; NaN at NaN.
+ */
 function expProgram(x: Expr, c: Constants): Expr {
   const { k, p } = reduce(bounded(x, ...c.expRange), c);
   return select(eq(x, x), scaleBy(add(1, p), k), x);
 }
 
-/** eˣ − 1 = 2ᵏ p + (2ᵏ − 1), as twice its half: 2ᵏ alone may overflow where eˣ does not. */
+/**
+ * eˣ − 1 = 2ᵏ p + (2ᵏ − 1), as twice its half: 2ᵏ alone may overflow where eˣ does not.
+ * Error 1.6 ULP in float64, 1.7 in float32, next to x = ½ ln 2; below 1 ULP for |x| ≤ 0.3.
+ *
+ * −1 at −∞, ∞ at ∞ and wherever it rounds to it; x itself at ±0, next to them, and at NaN.
+ */
 function expm1Program(x: Expr, c: Constants): Expr {
   const y = expm1Within(bounded(x, c.expm1Low, c.expRange[1]), c);
   return select(lt(c.expm1Linear, abs(x)), y, x);
 }
 
-/** log x = k ln 2 + log m. */
+/**
+ * log x = k ln 2 + log m. Error 0.82 ULP in float64, 0.84 in float32.
+ *
+ * 0 at 1, −∞ at ±0, ∞ at ∞, NaN at NaN and below 0.
+ */
 function logProgram(x: Expr, c: Constants): Expr {
   const { k, f, tail, valid, limit } = split(x, c);
   const y = sub(mul(k, c.ln2High), sub(sub(tail, mul(k, c.ln2Low)), f));
   return select(valid, y, limit);
 }
 
-/** |x| ≤ 1: x + x P(x²). Beyond: 1 − e^(−x²) Q(1/(|x| + 2)) with the sign of x. */
+/**
+ * |x| ≤ 1: x + x P(x²). Beyond: 1 − e^(−x²) Q(1/(|x| + 2)) with the sign of x.
+ * Error 1.6 ULP in float64 (2e-16), 1.4 in float32 (9e-8), next to |x| = 1.
+ *
+ * Odd: ±0 at ±0, ±1 at ±∞; NaN at NaN.
+ */
 function erfProgram(x: Expr, c: Constants): Expr {
   const near = add(x, mul(x, horner(square(x), c.erfNear)));
   const a = bounded(abs(x), 1, c.erfOne);
@@ -176,7 +196,11 @@ function erfProgram(x: Expr, c: Constants): Expr {
   return select(lt(1, abs(x)), withSign(far, x), near);
 }
 
-/** tanh |x| = t / (t + 2), t = e^(2|x|) − 1, with the sign of x. */
+/**
+ * tanh |x| = t / (t + 2), t = e^(2|x|) − 1, with the sign of x. Error 2.4 ULP in float64, 2.5 in float32.
+ *
+ * Odd: ±0 at ±0, ±1 at ±∞; NaN at NaN.
+ */
 function tanhProgram(x: Expr, c: Constants): Expr {
   const a = bounded(abs(x), 0, c.tanhOne);
   const t = expm1Within(mul(2, a), c);
@@ -187,6 +211,14 @@ function tanhProgram(x: Expr, c: Constants): Expr {
 /**
  * xʸ for x ≥ 0, with x = m · 2ᵏ: xʸ = 2^(yk) e^(y log m). The product yk may be large but is exact for the
  * upper part of y, so its integer part goes to the exponent of the result and no digit is lost.
+ *
+ * The error depends on y alone, not on y log x: in either dtype 1.6 ULP for |y| ≤ 1, 2.3 for |y| ≤ 2, 4 for
+ * |y| ≤ 4, and at most 1.2 (1 + |y|) ULP wherever it was measured (1e-14 relative in float64 at |y| = 370). A y
+ * that is one number a step costs nothing a parameter: the host splits it.
+ *
+ * 1 at y = ±0 whatever x, and at x = 1; with −0 taken as 0, x = 0 and x = ∞ give 0 or ∞ by the sign of y, and
+ * so does an infinite y. NaN where x is NaN or below 0 and y ≠ 0, and where y is NaN. Overflows to ∞,
+ * underflows gradually.
  */
 function powProgram(x: Expr, y: Expr, c: Constants): Expr {
   const { k, f, tail, valid, limit } = split(x, c);

@@ -132,7 +132,7 @@ function simplify(e: Expr): Expr {
 }
 
 /**
- * A delay goes to the operands where f(0) = 0: delay(a·b) = delay(a)·delay(b), likewise −a, |a|, √a.
+ * A delay goes to the operands where f(0) = 0: delay(a·b) = delay(a)·delay(b), likewise |a|, √a; not −a, as −0 is not 0.
  * Then g² delayed and g delayed share the history of g. Per-tensor values are queued as they are.
  */
 function pushDelay(a: Expr, steps: number): Expr | undefined {
@@ -149,7 +149,7 @@ function pushDelay(a: Expr, steps: number): Expr | undefined {
       b: { op: "delay", a: a.b, steps },
     };
   }
-  if (a.op === "neg" || a.op === "abs" || a.op === "sqrt") {
+  if (a.op === "abs" || a.op === "sqrt") {
     return { op: a.op, a: { op: "delay", a: a.a, steps } };
   }
   return undefined;
