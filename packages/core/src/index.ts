@@ -1,5 +1,6 @@
 /** @adastra/core: optimizers as expression programs, compiled to WebAssembly SIMD and JavaScript. */
 
+export { availableBackends } from "./codegen/backends.ts";
 export type { DType } from "./codegen/kernel.ts";
 export type { CompiledOptimizer, CompileOptions, StepResult } from "./compileOptimizer.ts";
 export { compileOptimizer } from "./compileOptimizer.ts";
