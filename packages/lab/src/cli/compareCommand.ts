@@ -11,7 +11,7 @@ import type { TrialPool } from "../runner/pool.ts";
 import type { StudioPlan } from "../studio/state.ts";
 import type { CommandOptions } from "./options.ts";
 import { createProgress } from "./progress.ts";
-import { makeFolder, type WriteFile, writeAtomically, writeResults } from "./resultFiles.ts";
+import { makeFolder, type WriteFile, writeResult } from "./resultFiles.ts";
 import { renderTable } from "./resultTable.ts";
 import { exitCodes, type Terminal, UsageError } from "./terminal.ts";
 
@@ -33,8 +33,6 @@ export interface CompareWorld {
 export interface CompareOutcome {
   readonly exitCode: number;
   readonly comparison: Comparison;
-  /** The report's path; absent when it could not be written. */
-  readonly reportPath?: string;
 }
 
 /**
@@ -89,27 +87,29 @@ export async function compareCommand(
 
   world.watch?.(comparison);
   terminal.out(options.json ? `${JSON.stringify(comparison)}\n` : `${renderTable(comparison)}\n`);
+  const complaints = await writeFiles(folder, comparison, world);
+  return { comparison, exitCode: exitCodeOf(comparison, complaints === 0) };
+}
+
+/** The result first: it holds everything, the report can be made from it. Returns how many files are not there. */
+async function writeFiles(
+  folder: string,
+  comparison: Comparison,
+  { terminal, writeFile }: CompareWorld,
+): Promise<number> {
   const { renderReport } = await import("../report/report.ts");
-  const { written, problem } = writeResults(
-    folder,
-    {
-      "comparison.json": `${JSON.stringify(comparison)}\n`,
-      "report.html": renderReport(comparison),
-    },
-    world.writeFile ?? writeAtomically,
-  );
-  for (const path of written) {
-    terminal.err(`wrote ${path}\n`);
+  const files = [
+    ["comparison.json", () => `${JSON.stringify(comparison)}\n`],
+    ["report.html", () => renderReport(comparison)],
+  ] as const;
+  let complaints = 0;
+  for (const [name, render] of files) {
+    const path = join(folder, name);
+    const complaint = writeResult(path, render(), writeFile);
+    complaints += Number(complaint !== undefined);
+    terminal.err(`${complaint ?? `wrote ${path}`}\n`);
   }
-  if (problem !== undefined) {
-    terminal.err(`${problem}\n`);
-  }
-  const [, reportPath] = written;
-  return {
-    comparison,
-    exitCode: exitCodeOf(comparison, problem === undefined),
-    ...(reportPath !== undefined && { reportPath }),
-  };
+  return complaints;
 }
 
 /** Names to things, and the problem's budget where the command line is silent. */

@@ -1,7 +1,6 @@
 /** Result files: whole or not there. */
 
 import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 
 /** Writes a whole file; `node:fs` in life, something that fails in tests. */
 export type WriteFile = (path: string, text: string) => void;
@@ -35,30 +34,23 @@ export function writeAtomically(path: string, text: string): void {
 }
 
 /**
- * Writes the files of a result, by name, one after another.
+ * Writes one file of a result.
  *
- * @returns the paths written, and one sentence for the first file that could not be.
+ * @returns one sentence when it could not be written; a caller with more to show goes on.
  */
-export function writeResults(
-  folder: string,
-  files: Readonly<Record<string, string>>,
+export function writeResult(
+  path: string,
+  text: string,
   write: WriteFile = writeAtomically,
-): { readonly written: readonly string[]; readonly problem?: string } {
-  const written: string[] = [];
-  for (const [name, text] of Object.entries(files)) {
-    const path = join(folder, name);
-    try {
-      write(path, text);
-      written.push(path);
-    } catch (error) {
-      const problem =
-        codeOf(error) === "ENOSPC"
-          ? `compare: writing "${path}" needs ${Math.ceil(Buffer.byteLength(text) / 1024)} kB of disk, got a full disk; free some space and run again, or pass --out on another disk`
-          : `compare: "${path}" must be writable, got ${codeOf(error)}; pass another --out`;
-      return { written, problem };
-    }
+): string | undefined {
+  try {
+    write(path, text);
+    return undefined;
+  } catch (error) {
+    return codeOf(error) === "ENOSPC"
+      ? `compare: writing "${path}" needs ${Math.ceil(Buffer.byteLength(text) / 1024)} kB of disk, got a full disk; free some space and run again, or pass --out on another disk`
+      : `compare: "${path}" must be writable, got ${codeOf(error)}; pass another --out`;
   }
-  return { written };
 }
 
 function codeOf(error: unknown): string {

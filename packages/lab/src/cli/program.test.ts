@@ -1,0 +1,93 @@
+import { describe, expect, test } from "vitest";
+import { type Actions, runProgram } from "./program.ts";
+import { UsageError } from "./terminal.ts";
+
+async function run(...words: string[]) {
+  const calls: unknown[] = [];
+  let printed = "";
+  const record = (name: string) => (operands: readonly string[], options: object) => {
+    calls.push([name, operands, options]);
+    return Promise.resolve(3);
+  };
+  const actions: Actions = {
+    start: record("start"),
+    compare: record("compare"),
+    replay: record("replay"),
+    doctor: record("doctor"),
+  };
+  const terminal = {
+    out: (text: string) => {
+      printed += text;
+    },
+    err: () => undefined,
+    isTty: false,
+  };
+  const exitCode = await runProgram(words, actions, terminal, "1.2.3");
+  return { calls, exitCode, printed };
+}
+
+describe("the command line", () => {
+  test("hands operands and parsed options to the command, and returns its exit code", async () => {
+    const { calls, exitCode } = await run(
+      ..."compare mnist-mlp --optimizers adam,adashift --trials 3 --tuning-epochs 1 --json".split(
+        " ",
+      ),
+    );
+    expect(exitCode).toBe(3);
+    expect(calls).toEqual([
+      [
+        "compare",
+        ["mnist-mlp"],
+        { optimizers: ["adam", "adashift"], trials: 3, tuningEpochs: 1, json: true },
+      ],
+    ]);
+  });
+
+  test("takes several files to replay", async () => {
+    const { calls } = await run("replay", "a.json", "b.json", "--backend", "wasm");
+    expect(calls).toEqual([["replay", ["a.json", "b.json"], { backend: "wasm" }]]);
+  });
+
+  test.each([
+    [["--version"], "1.2.3"],
+    [["--help"], "Compares optimizers fairly"],
+    [["compare", "--help"], "comma-separated: sgd, momentum, nesterov, adam"],
+  ])("%j prints and exits with 0", async (words, expected) => {
+    const { printed, exitCode } = await run(...words);
+    expect(printed).toContain(expected);
+    expect(exitCode).toBe(0);
+  });
+
+  test.each([
+    [
+      ["compair", "x"],
+      'adastra: command must be one of start, compare, replay, doctor, got "compair"; did you mean "compare"?',
+    ],
+    [
+      [],
+      'adastra: command must be one of start, compare, replay, doctor, got ""; see adastra --help',
+    ],
+    [["compare"], "adastra: missing required argument 'problem'; see adastra compare --help"],
+    [
+      ["compare", "mnist-mlp", "--seed", "2"],
+      "adastra: unknown option '--seed'; see adastra compare --help",
+    ],
+    [
+      ["compare", "mnist-mlp", "--trials", "none"],
+      'compare: --trials must be an integer of at least 1, got "none"',
+    ],
+    [
+      ["compare", "mnist-mlp", "--optimizers", "adam,,sgd"],
+      'compare: --optimizers must be names between commas, got "adam,,sgd"',
+    ],
+    [
+      ["replay", "a.json", "--dtype", "float16"],
+      'replay: --dtype must be one of float64, float32, got "float16"',
+    ],
+    [["doctor", "extra"], /^adastra: too many arguments/],
+  ])("%j is answered in one sentence", async (words, message) => {
+    const failure = run(...words);
+    await expect(failure).rejects.toThrow(message);
+    await expect(failure).rejects.toBeInstanceOf(UsageError);
+  });
+});
