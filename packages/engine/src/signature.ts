@@ -112,6 +112,11 @@ function requireFloat32(where: string, path: string, data: unknown): asserts dat
 }
 
 function requireSize(where: string, what: string, shape: readonly number[], length: number): void {
+  if (!shape.every((extent) => Number.isSafeInteger(extent) && extent >= 1)) {
+    throw new RangeError(
+      `${where}: ${what} must have extents that are integers of at least 1, got ${showShape(shape)}`,
+    );
+  }
   if (length !== sizeOf(shape)) {
     throw new RangeError(
       `${where}: ${what} of shape ${showShape(shape)} must hold ${sizeOf(shape)} elements, got ${length}`,

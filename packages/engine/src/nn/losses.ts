@@ -81,11 +81,13 @@ export function accuracy(logits: Value, labels: Value): Value {
   return correct(logits, labels).mean();
 }
 
-/** Index of the first largest element of the last axis; the axis' extent where that is NaN. */
+/** Index of the first largest element of the last axis; the axis' extent if one of them is NaN. */
 function argmax(values: Value): Value {
   const axis = values.shape.length - 1;
   const count = values.shape[axis] ?? 1;
-  const isLargest = values.max({ axis, keepDims: true }).lessEqual(values);
+  // ONNX Runtime's ReduceMax may pass over a NaN: as infinity it is larger than any of the row.
+  const bounds = values.equal(values).select(values, Number.POSITIVE_INFINITY);
+  const isLargest = bounds.max({ axis, keepDims: true }).lessEqual(values);
   return isLargest.select(iota(count), count).min({ axis });
 }
 

@@ -2,20 +2,15 @@
  * Tracing: a loss over values becomes a program of jax-js primitives, gradients included.
  *
  * The user's function runs once on tracers. jax-js differentiates it (`valueAndGrad`) and records
- * both passes (`makeJaxpr`); this file is the only one that reads its program form.
+ * both passes (`makeJaxpr`); `jaxpr.ts` turns the record into plain data.
  */
 
 import type { Tree } from "@adastra/core";
-import {
-  type Array as JaxArray,
-  type Jaxpr,
-  makeJaxpr,
-  numpy as np,
-  valueAndGrad,
-} from "@jax-js/jax";
+import { type Array as JaxArray, makeJaxpr, numpy as np, valueAndGrad } from "@jax-js/jax";
 import { showShape } from "../errors.ts";
 import type { InputSlot, Signature } from "../signature.ts";
-import type { CapturedArray, DType, Equation, Operand, Program, Variable } from "./program.ts";
+import { toProgram } from "./jaxpr.ts";
+import type { DType, Program } from "./program.ts";
 import { Value } from "./value.ts";
 
 /** `T` with every leaf replaced by the value that stands for it while tracing. */
@@ -123,54 +118,10 @@ export function traceArrays(
   const examples = inputs.map(({ shape, dtype }) => np.zeros([...shape], { dtype: np[dtype] }));
   const { jaxpr: closed } = makeJaxpr(call)(...examples);
   try {
-    // Nested jits are inlined; captured constants come before the inputs.
-    return toProgram(closed.jaxpr.flatten().simplify(), closed.consts as JaxArray[]);
+    return toProgram(closed);
   } finally {
     closed.dispose();
   }
-}
-
-function toProgram(jaxpr: Jaxpr, consts: readonly JaxArray[]): Program {
-  type Atom = Jaxpr["outs"][number];
-  const variables = new Map<Atom, Variable>();
-  const define = (atom: Jaxpr["inBinders"][number]): Variable => {
-    const { shape, dtype } = atom.aval;
-    const variable: Variable = { kind: "variable", shape, dtype: dtype as DType };
-    variables.set(atom, variable);
-    return variable;
-  };
-  const read = (atom: Atom): Operand => {
-    if ("value" in atom) {
-      const { shape, dtype } = atom.aval;
-      return { kind: "literal", shape, dtype: dtype as DType, value: Number(atom.value) };
-    }
-    const variable = variables.get(atom);
-    if (variable === undefined) {
-      throw new Error(`trace: ${String(atom)} must be defined before it is used, got a gap`);
-    }
-    return variable;
-  };
-  const binders = jaxpr.inBinders.map(define);
-  const captured = consts.flatMap((array, index): CapturedArray[] => {
-    const variable = binders[index];
-    return variable === undefined
-      ? []
-      : [{ variable, data: array.ref.dataSync() as CapturedArray["data"] }]; // 32-bit dtypes only
-  });
-  const equations = jaxpr.eqns.map(
-    ({ primitive, inputs, params, outBinders }): Equation => ({
-      primitive,
-      inputs: inputs.map(read),
-      params,
-      outputs: outBinders.map(define),
-    }),
-  );
-  return {
-    inputs: binders.slice(consts.length),
-    captured,
-    equations,
-    outputs: jaxpr.outs.map(read),
-  };
 }
 
 function batchValues(

@@ -2,6 +2,7 @@
 
 import { UnsupportedOpError } from "../../errors.ts";
 import type { GraphBuilder } from "../builder.ts";
+import type { Tensor } from "../ir.ts";
 import type { OpName } from "../ops.ts";
 import { elementwise, isHeld, type View } from "../views.ts";
 import { at, listParam, type RuleTable } from "./rule.ts";
@@ -37,10 +38,7 @@ export function reduce(
     .filter((axis) => !isHeld(view, axis))
     .reduce((times, axis) => times * (view.shape[axis] as number), 1);
   const physical = held.map((axis) => view.axes[axis] as number).sort((a, b) => a - b);
-  const tensor =
-    physical.length === 0
-      ? view.tensor
-      : builder.emit(op, [view.tensor], { axes: physical, keepdims: 1 });
+  const tensor = physical.length === 0 ? view.tensor : emitReduction(builder, view, op, physical);
   const kept = view.shape.flatMap((_, axis) => (axes.includes(axis) ? [] : [axis]));
   const reduced: View = {
     tensor,
@@ -48,6 +46,30 @@ export function reduce(
     axes: kept.map((axis) => view.axes[axis] as number),
   };
   return repeats === 1 ? reduced : repeated(builder, reduced, op, repeats);
+}
+
+/**
+ * Summing the rows of a matrix is a product with ones, 1ᵀX: the same sum in another order, and
+ * several times faster in ONNX Runtime 1.30 than its ReduceSum over the leading axis (bias gradients).
+ */
+function emitReduction(
+  builder: GraphBuilder,
+  { tensor }: View,
+  op: OpName,
+  axes: readonly number[],
+): Tensor {
+  const [rows = 1, columns = 1] = tensor.shape;
+  const sumsRows =
+    op === "ReduceSum" &&
+    tensor.dtype === "float32" &&
+    tensor.shape.length === 2 &&
+    axes.join() === "0";
+  if (!sumsRows || columns === 1) {
+    return builder.emit(op, [tensor], { axes, keepdims: 1 });
+  }
+  const type = { shape: [1, rows], dtype: tensor.dtype };
+  const ones = builder.constant(type, new Float32Array(rows).fill(1));
+  return builder.emit("Gemm", [ones, tensor], { transA: 0, transB: 0 });
 }
 
 /** What `times` equal elements reduce to: n x for a sum, x^n for a product, x for an extremum. */
