@@ -36,10 +36,11 @@ export function chooseBackend(name: "auto" | Backend["name"]): Backend {
     return BACKENDS.find((backend) => refusal(backend) === undefined) ?? evaluateBackend;
   }
   const backend = BACKENDS.find((each) => each.name === name) ?? evaluateBackend;
-  const reason = refusal(backend);
-  if (reason !== undefined) {
+  const cause = refusal(backend);
+  if (cause !== undefined) {
     throw new RangeError(
-      `chooseBackend: backend "${name}" must run here, got ${reason}; pass "auto" to fall back`,
+      `chooseBackend: backend "${name}" must run here, got ${cause.message}; pass "auto" to fall back`,
+      { cause },
     );
   }
   return backend;
@@ -51,7 +52,7 @@ export function availableBackends(): Backend["name"][] {
 }
 
 /** Why a backend does not run here; undefined when it does. */
-function refusal(backend: Backend): string | undefined {
+function refusal(backend: Backend): Error | undefined {
   try {
     const memory = backend.allocate(4096);
     const x = new Float32Array(memory.buffer, 2048, 1);
@@ -62,8 +63,8 @@ function refusal(backend: Backend): string | undefined {
       kernel.frame.pointers[0] = 2048;
       kernel.run();
     }
-    return x[0] === -1 ? undefined : "a wrong result";
+    return x[0] === -1 ? undefined : new Error("a wrong result");
   } catch (cause) {
-    return cause instanceof Error ? cause.message : String(cause);
+    return cause instanceof Error ? cause : new Error(String(cause));
   }
 }
