@@ -29,7 +29,10 @@ import type { Schedule } from "./schedules/schedules.ts";
 import { checkState, type LeafState, type OptimizerState } from "./state.ts";
 import { flatten, sizeOf, type Tree } from "./tree.ts";
 
-export interface CompileOptions {
+/** The array type of a dtype. */
+export type ArrayOf<D extends DType> = D extends "float64" ? Float64Array : Float32Array;
+
+export interface CompileOptions<D extends DType = DType> {
   /** The parameters to start from, as a tree or by path; copied, never written. */
   readonly params: Tree;
   /** The learning rate α, or a schedule of it. */
@@ -37,7 +40,7 @@ export interface CompileOptions {
   /** `"auto"` (default) takes the fastest that runs here: wasm, else js, else evaluate. */
   readonly backend?: "auto" | Backend["name"];
   /** Of parameters, gradients and state; default float32. */
-  readonly dtype?: DType;
+  readonly dtype?: D;
   /**
    * What a gradient with NaN or infinity does: `"propagate"` (default) follows the formula, `"skip"` leaves
    * parameters, state and step count untouched, `"throw"` does so too and throws NonFiniteError.
@@ -50,16 +53,16 @@ export interface StepResult {
 }
 
 /** An optimizer bound to parameters. */
-export interface CompiledOptimizer {
+export interface CompiledOptimizer<D extends DType = DType> {
   readonly name: string;
   readonly backend: Backend["name"];
-  readonly dtype: DType;
+  readonly dtype: D;
   /** Steps taken. */
   readonly count: number;
   /** The parameters, as views on one memory; they never move. */
-  readonly params: Leaves;
+  readonly params: Leaves<ArrayOf<D>>;
   /** Where the gradient of the next step is written. Optimizers that keep past gradients hand out other arrays after each step. */
-  readonly gradients: Leaves;
+  readonly gradients: Leaves<ArrayOf<D>>;
   /** Bytes of state an element of a parameter, histories included. */
   readonly stateBytes: number;
   /** The plan behind the step, for inspection. */
@@ -92,8 +95,12 @@ export interface CompiledOptimizer {
  * optimizer.gradients["dense1/kernel"].data.set(gradient);
  * optimizer.step();
  */
-export function compileOptimizer(optimizer: Optimizer, options: CompileOptions): CompiledOptimizer {
-  return new Compiled(optimizer, options);
+export function compileOptimizer<D extends DType = "float32">(
+  optimizer: Optimizer,
+  options: CompileOptions<D>,
+): CompiledOptimizer<D> {
+  // The arena holds arrays of the dtype that `options` name, float32 where they name none.
+  return new Compiled(optimizer, options) as CompiledOptimizer as CompiledOptimizer<D>;
 }
 
 /** Runs over tensors first..last, neighbours in the arena. */

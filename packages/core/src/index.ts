@@ -2,7 +2,7 @@
 
 export { availableBackends } from "./codegen/backends.ts";
 export type { DType } from "./codegen/kernel.ts";
-export type { CompiledOptimizer, CompileOptions, StepResult } from "./compileOptimizer.ts";
+export type { ArrayOf, CompiledOptimizer, CompileOptions, StepResult } from "./compileOptimizer.ts";
 export { compileOptimizer } from "./compileOptimizer.ts";
 export type {
   Clock,

@@ -8,6 +8,7 @@
 import { expandMath } from "../expr/math.ts";
 import type { Expr, MathUnary } from "../expr/node.ts";
 import { isMask, operands } from "../expr/node.ts";
+import { type BitOperations, bitOperations } from "./format.ts";
 
 /** Index into a tensor's values. */
 export type Slot = number;
@@ -148,6 +149,9 @@ export function runHost(instructions: readonly HostInstruction[], values: Float6
   }
 }
 
+/** The two operations on bits, in float64 as everything here. */
+const BITS: BitOperations = /* @__PURE__ */ bitOperations("float64");
+
 function compute(op: Expr["op"], a: number, b: number, c: () => number): number {
   switch (op) {
     case "neg":
@@ -159,9 +163,9 @@ function compute(op: Expr["op"], a: number, b: number, c: () => number): number 
     case "floor":
       return Math.floor(a);
     case "exponent":
-      return Math.floor(Math.log2(a));
+      return BITS.exponent(a);
     case "exp2i":
-      return 2 ** a;
+      return BITS.exp2i(a);
     case "exp":
     case "expm1":
     case "log":
