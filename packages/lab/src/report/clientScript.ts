@@ -17,10 +17,17 @@ const require = createRequire(import.meta.url);
 const fromSource = import.meta.url.endsWith(".ts");
 
 export interface PageAssets {
-  /** uPlot, then the page's own script. */
+  /** In this order; uPlot before the page's own script. */
   readonly scripts: readonly string[];
   readonly uPlotStyle: string;
 }
+
+/** Under the locale `POSIX` Chromium calls its language `en-US@posix`, on which uPlot's start fails. */
+const languageGuard = `try {
+  new Intl.NumberFormat(navigator.language);
+} catch {
+  Object.defineProperty(navigator, "language", { value: "en-US" });
+}`;
 
 let assets: PageAssets | undefined;
 
@@ -28,6 +35,7 @@ let assets: PageAssets | undefined;
 export function pageAssets(): PageAssets {
   assets ??= {
     scripts: [
+      languageGuard,
       `/* uPlot 1.6.32, copyright (c) 2022 Leon Sorokin, MIT License */\n${published("uPlot.iife.min.js")}`,
       linkModules("report/client/main.js", fromSource ? translated : compiled),
     ].map(forInlineScript),
@@ -44,9 +52,14 @@ function compiled(path: string): string {
   return readFileSync(new URL(`../${path}`, import.meta.url), "utf8");
 }
 
+/** The part of esbuild that is used; its own types would make a dependency of what is not one. */
+interface Translator {
+  transformSync(code: string, options: { loader: "ts"; target: string }): { code: string };
+}
+
 function translated(path: string): string {
   const file = new URL(`../${path.replace(/\.js$/, ".ts")}`, import.meta.url);
-  const esbuild: typeof import("esbuild") = require("esbuild");
+  const esbuild: Translator = require("esbuild");
   const { code } = esbuild.transformSync(readFileSync(file, "utf8"), {
     loader: "ts",
     target: "es2022",

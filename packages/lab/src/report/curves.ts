@@ -10,6 +10,8 @@
 import type { CurvePoint, ProblemInfo, TrialResult, TrialSpec } from "../protocol.ts";
 import { formatRate } from "./format.ts";
 import { spread } from "./interval.ts";
+import { largest, measures, rangeOf, type Scale, smallest } from "./scale.ts";
+import { commonGrid, readOff, type Track, trackOf } from "./track.ts";
 
 export interface Trial {
   readonly spec: TrialSpec;
@@ -39,8 +41,6 @@ export interface CurveChoice {
   /** Names of methods that are switched off. */
   readonly hidden: ReadonlySet<string>;
 }
-
-export type Scale = "linear" | "log";
 
 export interface Line {
   /** Index of the method, which fixes colour and dashes. */
@@ -75,6 +75,8 @@ export interface ChartPlan {
   readonly marks: readonly Mark[];
   /** Whether points are drawn beside lines: where there are few. */
   readonly dots: boolean;
+  /** Names stand in the margin, at the height of the lines' ends, or right beside the ends. */
+  readonly labels: "margin" | "inPlace";
 }
 
 /** Loss or metric over the course of training. */
@@ -83,11 +85,10 @@ export function curvePlan(view: View, choice: CurveChoice): ChartPlan {
     ({ spec }) => spec.phase === choice.phase && !choice.hidden.has(spec.optimizer),
   );
   const tracks = shown
-    .map((trial) => ({ trial, track: trackOf(trial.points, choice) }))
+    .map((trial) => ({ trial, track: trackOf(trial.points, choice.against, choice.quantity) }))
     .filter(({ track }) => track.xs.length > 0);
   const xs = commonGrid(tracks.map(({ track }) => track.xs));
-  const ys = tracks.flatMap(({ track }) => track.ys);
-  const yScale = choice.quantity === "trainLoss" ? scaleFor(ys) : "linear";
+  const yScale = choice.quantity === "trainLoss" ? scaleFor(tracks) : "linear";
 
   const lines: Line[] = [];
   for (const [method, { name, title }] of view.methods.entries()) {
@@ -130,7 +131,8 @@ export function curvePlan(view: View, choice: CurveChoice): ChartPlan {
     xs,
     lines,
     marks: [],
-    dots: xs.length <= 40,
+    dots: xs.length <= 12,
+    labels: "margin",
   };
 }
 
@@ -172,70 +174,9 @@ export function ratePlan(view: View, hidden: ReadonlySet<string>): ChartPlan {
     lines,
     marks,
     dots: true,
+    labels: "inPlace",
   };
 }
-
-/** Abscissas ascending, ordinates finite. */
-interface Track {
-  readonly xs: readonly number[];
-  readonly ys: readonly number[];
-}
-
-function trackOf(points: readonly CurvePoint[], choice: CurveChoice): Track {
-  const xs: number[] = [];
-  const ys: number[] = [];
-  for (const point of points) {
-    const x = point[choice.against];
-    const y = point[choice.quantity];
-    if (y !== undefined && Number.isFinite(y) && Number.isFinite(x) && x >= (xs.at(-1) ?? x)) {
-      xs.push(x);
-      ys.push(y);
-    }
-  }
-  return { xs, ys };
-}
-
-/** More than a chart has pixels for, at the usual width. */
-const gridLimit = 1200;
-
-/** The union of all abscissas, or an even grid where that would be too long to draw. */
-function commonGrid(columns: readonly (readonly number[])[]): readonly number[] {
-  const union = [...new Set(columns.flat())].sort((a, b) => a - b);
-  const first = union[0];
-  const last = union.at(-1);
-  if (first === undefined || last === undefined || union.length <= gridLimit) {
-    return union;
-  }
-  return Array.from(
-    { length: gridLimit },
-    (_, i) => first + ((last - first) * i) / (gridLimit - 1),
-  );
-}
-
-/** Linear interpolation; null outside the track. */
-function readOff({ xs, ys }: Track, grid: readonly number[]): (number | null)[] {
-  let i = 0;
-  return grid.map((x) => {
-    while (i + 1 < xs.length && xs[i + 1]! <= x) {
-      i++;
-    }
-    const [x0, x1, y0, y1] = [xs[i], xs[i + 1], ys[i], ys[i + 1]];
-    if (x0 === undefined || y0 === undefined || x < x0) {
-      return null;
-    }
-    if (x1 === undefined || y1 === undefined) {
-      // The even grid ends a rounding error beside the last point.
-      return x - x0 <= 1e-9 * Math.abs(x0) ? y0 : null;
-    }
-    return y0 + ((y1 - y0) * (x - x0)) / (x1 - x0);
-  });
-}
-
-/** A scale's own measure and the way back. */
-const measures: Record<Scale, { into(v: number): number; back(v: number): number }> = {
-  linear: { into: (v) => v, back: (v) => v },
-  log: { into: Math.log, back: Math.exp },
-};
 
 type Band = Pick<Line, "values" | "low" | "high">;
 
@@ -243,7 +184,7 @@ type Band = Pick<Line, "values" | "low" | "high">;
 function band(columns: readonly (readonly (number | null)[])[], scale: Scale): Band {
   const { into, back } = measures[scale];
   const rows = (columns[0] ?? []).map((_, i) => {
-    const values = columns.map((column) => column[i]).filter((v) => v != null);
+    const values = columns.map((column) => column[i] ?? null).filter((v) => v !== null);
     return values.length === columns.length ? spread(values.map(into)) : null;
   });
   const values = rows.map((row) => row && back(row.mean));
@@ -257,15 +198,23 @@ function band(columns: readonly (readonly (number | null)[])[], scale: Scale): B
   };
 }
 
-/** Logarithmic once positive values span more than a decade. */
-function scaleFor(ys: readonly number[]): Scale {
+/** Logarithmic once positive values span more than a decade; a run that diverges does not decide. */
+function scaleFor(tracks: readonly { readonly trial: Trial; readonly track: Track }[]): Scale {
+  const steady = tracks.filter(({ trial }) => !astray(trial.status));
+  const ys = (steady.length > 0 ? steady : tracks).flatMap(({ track }) => track.ys);
   const low = smallest(ys);
   return low > 0 && largest(ys) > 10 * low ? "log" : "linear";
 }
 
+/** Whether values may be anywhere. */
+function astray(status: Trial["status"] | null): boolean {
+  return status === "diverged" || status === "failed";
+}
+
 /**
- * The values that the vertical axis has to hold: the lines, and as much of the bands as lengthens the
- * axis by a quarter at each end (the interval of two runs can be a hundred times as wide as the rest).
+ * The values that the vertical axis has to hold: the lines, and as much of the bands and of runs that
+ * diverged as lengthens the axis by a quarter at each end (the interval of two runs can be a hundred
+ * times as wide as the rest).
  *
  * A metric leaps at the start and creeps after: there the first tenth of the course does not set the
  * axis, or the part that decides would be a flat line.
@@ -280,31 +229,19 @@ function settled(
   const from = quantity === "metric" ? first + 0.1 * (last - first) : first;
   const inside = (values: readonly (number | null)[] = []): number[] =>
     values.filter((v, i): v is number => v !== null && (xs[i] ?? first) >= from);
-  const means = lines.flatMap(({ values }) => inside(values));
-  const bands = lines.flatMap(({ low, high }) => [...inside(low), ...inside(high)]);
   const { into, back } = measures[scale];
-  const [least, most] = [into(smallest(means)), into(largest(means))];
+  const steady = lines.filter(({ ending }) => !astray(ending));
+  const held = (steady.length > 0 ? steady : lines)
+    .flatMap(({ values }) => inside(values))
+    .map(into);
+  const [least, most] = [smallest(held), largest(held)];
   const room = (most - least) / 4;
-  const clamped = bands.map((v) => back(Math.min(Math.max(into(v), least - room), most + room)));
-  return [...means, ...clamped];
-}
-
-/** The range with a margin of 6 % of its length at both ends. */
-export function rangeOf(ys: readonly number[], scale: Scale): readonly [number, number] {
-  const { into, back } = measures[scale];
-  if (ys.length === 0) {
-    return scale === "log" ? [0.1, 1] : [0, 1];
-  }
-  const low = into(smallest(ys));
-  const high = into(largest(ys));
-  const margin = high > low ? 0.06 * (high - low) : Math.max(0.05 * Math.abs(high), 1e-3);
-  return [back(low - margin), back(high + margin)];
-}
-
-function smallest(ys: readonly number[]): number {
-  return ys.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
-}
-
-function largest(ys: readonly number[]): number {
-  return ys.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+  const guests = lines
+    .flatMap(({ values, low, high, ending }) => [
+      ...inside(low),
+      ...inside(high),
+      ...(astray(ending) ? inside(values) : []),
+    ])
+    .map((v) => Math.min(Math.max(into(v), least - room), most + room));
+  return [...held, ...guests].map(back);
 }

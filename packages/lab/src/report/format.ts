@@ -34,7 +34,10 @@ export function formatMetric(value: number, unit: "%" | ""): string {
 
 /** A difference of two metrics: percentages differ by points. */
 export function formatDifference(value: number, unit: "%" | ""): string {
-  return unit === "%" ? `${value.toFixed(2)} points` : formatNumber(value);
+  if (unit === "") {
+    return formatNumber(value);
+  }
+  return Math.abs(value) < 0.005 ? "less than 0.01 points" : `${value.toFixed(2)} points`;
 }
 
 /** `0.42 s`, `12.3 s`, `4 min 5 s`, `2 h 10 min`. */

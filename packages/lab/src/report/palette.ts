@@ -4,7 +4,7 @@
  * Found by a search over OKLab: one hue a slot, so that a method keeps its colour name when the theme
  * changes; contrast with the page at least 3 : 1; the smallest distance between any two, seen with
  * normal sight and simulated protan-, deuter- and tritanopia (Machado 2009), as large as it gets: 0.107
- * (light) and 0.125 (dark), against 0.076 for the palette of Okabe and Ito. A second channel (dashes,
+ * (light) and 0.109 (dark), against 0.076 for the palette of Okabe and Ito. A second channel (dashes,
  * labels at the lines) tells methods apart from the ninth on.
  */
 export const lightColours = [
@@ -19,13 +19,13 @@ export const lightColours = [
 ] as const;
 
 export const darkColours = [
-  "#1770f9",
-  "#f59926",
-  "#2af9d1",
-  "#906c91",
-  "#ea3037",
-  "#f5e717",
-  "#4ebdf7",
+  "#5aa3ec",
+  "#e58212",
+  "#a0d2b1",
+  "#9a57f0",
+  "#de4451",
+  "#fab72a",
+  "#3383ad",
   "#a49c9e",
 ] as const;
 

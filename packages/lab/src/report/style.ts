@@ -17,14 +17,15 @@ export const styleSheet: string = `
   }
 }
 * { box-sizing: border-box; }
+[hidden] { display: none !important; }
 body { margin: 0; background: var(--page); color: var(--ink); }
-main { max-width: 1160px; margin: 0 auto; padding: 2rem 1.25rem 4rem; }
+main { max-width: 1240px; margin: 0 auto; padding: 2rem 1.25rem 4rem; }
 h1 { font-size: 1.75rem; line-height: 1.2; margin: 0.15rem 0 0.35rem; letter-spacing: -0.01em; text-wrap: balance; }
 h2 { font-size: 1.1rem; margin: 0 0 0.6rem; }
 h3 { font-size: 0.95rem; margin: 0 0 0.25rem; }
-p { margin: 0 0 0.6rem; max-width: 75ch; }
+p { margin: 0 0 0.6rem; max-width: 90ch; }
 p:last-child, ul:last-child { margin-bottom: 0; }
-ul { margin: 0 0 0.6rem; padding-left: 1.2rem; max-width: 80ch; }
+ul { margin: 0 0 0.6rem; padding-left: 1.2rem; max-width: 100ch; }
 li { margin: 0.2rem 0; }
 a { color: var(--accent); }
 code { font: 0.88em ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace; overflow-wrap: anywhere; }
@@ -85,12 +86,13 @@ th, td { text-align: right; padding: 0.45rem 0.6rem; border-bottom: 1px solid va
 th:first-child, td:first-child { text-align: left; padding-left: 0; }
 th.text, td.text { text-align: left; }
 td.reason { white-space: normal; min-width: 18rem; }
+td.ends { white-space: normal; min-width: 7.5rem; }
 thead th { color: var(--muted); font-weight: 600; font-size: 0.82rem; vertical-align: bottom; }
 .tall thead th { position: sticky; top: 0; background: var(--card); }
 tbody tr:last-child > * { border-bottom: 0; }
 tbody th { font-weight: 600; }
 td small, th small { display: block; color: var(--muted); font-weight: 400; font-size: 0.8rem; }
-.forest { width: 190px; height: 26px; display: block; }
+.forest { width: 150px; height: 26px; display: block; }
 .forest .axis { stroke: var(--line); stroke-width: 1; }
 .forest .span { stroke-width: 2.5; }
 .state-finished { color: var(--muted); }

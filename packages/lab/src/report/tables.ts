@@ -43,7 +43,7 @@ function resultsRow(
 ${figures}
 <td>${optimizer.stateBytes}</td>
 <td>${chosenLearningRate === null ? "none" : formatRate(chosenLearningRate)}<small>${formatRate(low)} to ${formatRate(high)}</small></td>
-<td>${endings(runs)}<small>${endings(tuning)}</small></td></tr>`;
+<td class="ends">${endings(runs)}<small>${endings(tuning)}</small></td></tr>`;
 }
 
 function bounds({ low, high }: Interval, unit: "%" | ""): string {
@@ -86,7 +86,7 @@ export function swatch(index: number): Html {
 /** Maps metrics to abscissas of the little interval plots, the same for every row. */
 type ForestScale = (value: number) => number;
 
-const forestWidth = 190;
+const forestWidth = 150;
 
 function forestScale(entries: readonly Entry[]): ForestScale {
   const intervals = entries.flatMap((e) => (e.summary === null ? [] : [e.summary.lastMetric]));

@@ -127,8 +127,12 @@ function testTrial(
   const points: CurvePoint[] = [];
   for (let i = 1; i <= (diverges ? Math.ceil(total / 2) : total); i++) {
     const time = i / pointsPerEpoch;
-    const loss = 2.3 / (1 + (5 + 4 * skill - 4 * badness) * time ** 1.3);
-    const metric = 98 + skill + 0.15 * luck - 40 * badness ** 2 - 5 / (1 + 3 * time);
+    const speed = (5 + 4 * skill) * Math.exp(-3 * badness);
+    const growth = diverges ? Math.exp(0.4 * i) : 1;
+    const loss = (2.3 / (1 + speed * time ** 1.3)) * growth;
+    const metric = diverges
+      ? 10
+      : 98 + skill + 0.15 * luck - 40 * badness ** 2 - 5 / (1 + 3 * time);
     points.push({
       step: i * stepsPerPoint,
       epoch: time,

@@ -67,17 +67,20 @@ function sentenceOf(
 ): string {
   const gap = formatDifference(Math.abs(meanDifference), metric.unit);
   if (verdict === "better") {
-    return `${titleOf(better)} is better than ${titleOf(other)}: ${metric.name} ${gap} ${metric.better} on average over paired seeds (Holm-corrected p ${pText(pValue)}).`;
+    return `${titleOf(better)} is better than ${titleOf(other)}: ${metric.name} ${gap} ${metric.better} on average over paired seeds (Holm-corrected ${pText(pValue)}).`;
   }
   const why =
     pValue === null
       ? "with fewer than two pairs there is no test"
-      : `Holm-corrected p ${pText(pValue)}`;
+      : `Holm-corrected ${pText(pValue)}`;
   return `${titleOf(better)} and ${titleOf(other)} are not distinguishable: they differ by ${gap} on average (${why}).`;
 }
 
+/** With spaces that do not break. */
 function pText(p: number | null): string {
-  return p !== null && p < 0.001 ? "< 0.001" : `= ${formatNumber(Number((p ?? 1).toPrecision(2)))}`;
+  const text =
+    p !== null && p < 0.001 ? "< 0.001" : `= ${formatNumber(Number((p ?? 1).toPrecision(2)))}`;
+  return `p ${text}`.replaceAll(" ", "\u00a0");
 }
 
 /** What the reader should know before trusting the table: interrupted, diverged, failed, at the edge. */

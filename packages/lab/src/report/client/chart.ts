@@ -1,10 +1,9 @@
 /** One chart: a plan drawn by uPlot, kept at the width of its host, read by mouse and keyboard. */
 import type UPlot from "uplot";
-import type { ChartPlan, Line, Scale } from "../curves.ts";
-import { rangeOf } from "../curves.ts";
+import type { ChartPlan, Line } from "../curves.ts";
 import { formatCount, formatNumber } from "../format.ts";
 import { strokeOf } from "../palette.ts";
-import { logTicks } from "../ticks.ts";
+import { logTicks, rangeOf, type Scale } from "../scale.ts";
 import { drawOverlay, labelRoom } from "./overlay.ts";
 import { Readout } from "./readout.ts";
 import type { Theme } from "./theme.ts";
@@ -169,8 +168,8 @@ export class Chart {
   }
 
   private onCursor(u: UPlot): void {
-    const { idx, left } = u.cursor;
-    if (this.plan === null || idx == null || (left ?? -1) < 0) {
+    const { idx = null, left } = u.cursor;
+    if (this.plan === null || idx === null || (left ?? -1) < 0) {
       this.readout.hide();
     } else {
       this.readout.show(u, this.plan, idx, this.byKeyboard);
@@ -231,11 +230,13 @@ function dataOf({ xs, lines }: ChartPlan): UPlot.AlignedData {
 
 function bandsOf({ lines }: ChartPlan, { colours, ink }: Theme): UPlot.Band[] {
   const bands: UPlot.Band[] = [];
+  // Many bands on top of each other would hide the lines.
+  const alpha = lines.length > 5 ? "1c" : "2b";
   let at = 1;
   for (const { method, low } of lines) {
     if (low !== undefined) {
       const colour = colours[strokeOf(method).colour] ?? ink;
-      bands.push({ series: [at + 2, at + 1], fill: `${colour}2b` });
+      bands.push({ series: [at + 2, at + 1], fill: `${colour}${alpha}` });
     }
     at += low === undefined ? 1 : 3;
   }

@@ -13,7 +13,7 @@ export function labelled(plan: ChartPlan, width: number): readonly Line[] {
   return width < 430 || plan.lines.length > 12 ? [] : plan.lines;
 }
 
-/** Room to the right of the plot, in CSS pixels. */
+/** Room to the right of the plot, in CSS pixels; in place, for the name of the line that ends last. */
 export function labelRoom(plan: ChartPlan, width: number, font: string): number {
   const lines = labelled(plan, width);
   const context = document.createElement("canvas").getContext("2d");
@@ -35,7 +35,14 @@ export function drawOverlay(u: UPlot, plan: ChartPlan, theme: Theme, ratio: numb
   for (const mark of plan.marks) {
     drawMark(u, plan, mark, theme, ratio);
   }
-  drawLabels(u, plan, theme, ratio);
+  ctx.font = theme.font.replace("12px", `${12 * ratio}px`);
+  ctx.textBaseline = "middle";
+  ctx.textAlign = "left";
+  if (plan.labels === "margin") {
+    labelMargin(u, plan, theme, ratio);
+  } else {
+    labelInPlace(u, plan, theme, ratio);
+  }
   ctx.restore();
 }
 
@@ -48,20 +55,25 @@ interface Spot {
 function lastSpot(u: UPlot, { xs }: ChartPlan, values: Line["values"]): Spot | null {
   const { min, max } = u.scales["x"] ?? {};
   for (let i = xs.length - 1; i >= 0; i--) {
-    const [x, y] = [xs[i], values[i]];
-    if (x !== undefined && y != null && x <= (max ?? x)) {
+    const [x, y] = [xs[i], values[i] ?? null];
+    if (x !== undefined && y !== null && x <= (max ?? x)) {
       return x < (min ?? x) ? null : { x: u.valToPos(x, "x", true), y: u.valToPos(y, "y", true) };
     }
   }
   return null;
 }
 
-/** Running: a dot. Diverged or failed: a cross. Interrupted: a bar across. */
+/** Running: a dot. Diverged or failed: a cross, at the edge where the value is outside. Interrupted: a bar across. */
 function drawEnding(u: UPlot, plan: ChartPlan, line: Line, theme: Theme, ratio: number): void {
-  const spot = line.ending === null ? null : lastSpot(u, plan, line.values);
-  if (spot === null || !inside(u, spot)) {
+  const last = line.ending === null ? null : lastSpot(u, plan, line.values);
+  if (last === null) {
     return;
   }
+  const { top, height } = u.bbox;
+  const spot = {
+    x: last.x,
+    y: Math.min(Math.max(last.y, top + 6 * ratio), top + height - 6 * ratio),
+  };
   const colour = theme.colours[strokeOf(line.method).colour] ?? theme.ink;
   u.ctx.strokeStyle = colour;
   u.ctx.fillStyle = colour;
@@ -116,7 +128,7 @@ function inside({ bbox }: UPlot, { x, y }: Spot): boolean {
 }
 
 /** Names at the height of their lines' ends, pushed apart where they would overlap. */
-function drawLabels(u: UPlot, plan: ChartPlan, theme: Theme, ratio: number): void {
+function labelMargin(u: UPlot, plan: ChartPlan, theme: Theme, ratio: number): void {
   const { ctx, bbox } = u;
   const [top, bottom] = [bbox.top, bbox.top + bbox.height];
   const placed = labelled(plan, u.width)
@@ -131,9 +143,6 @@ function drawLabels(u: UPlot, plan: ChartPlan, theme: Theme, ratio: number): voi
     [top, bottom],
   );
   const left = bbox.left + bbox.width;
-  ctx.font = theme.font.replace("12px", `${12 * ratio}px`);
-  ctx.textBaseline = "middle";
-  ctx.textAlign = "left";
   for (const [i, { line, spot }] of placed.entries()) {
     const y = heights[i] ?? spot.y;
     const colour = theme.colours[strokeOf(line.method).colour] ?? theme.ink;
@@ -148,6 +157,33 @@ function drawLabels(u: UPlot, plan: ChartPlan, theme: Theme, ratio: number): voi
     ctx.globalAlpha = 1;
     ctx.fillStyle = colour;
     ctx.fillText(fitted(ctx, line.label, labelWidth * ratio), left + 7 * ratio, y);
+  }
+}
+
+/** Names right of their lines' ends, each moved down until it is clear of those before. */
+function labelInPlace(u: UPlot, plan: ChartPlan, theme: Theme, ratio: number): void {
+  const { ctx } = u;
+  const taken: { readonly left: number; readonly right: number; readonly y: number }[] = [];
+  for (const line of labelled(plan, u.width)) {
+    const spot = lastSpot(u, plan, line.values);
+    if (spot === null) {
+      continue;
+    }
+    const text = fitted(ctx, line.label, labelWidth * ratio);
+    const left = spot.x + 11 * ratio;
+    const right = left + ctx.measureText(text).width;
+    const height = labelHeight * ratio;
+    let y = spot.y;
+    while (taken.some((t) => left < t.right && t.left < right && Math.abs(t.y - y) < height)) {
+      y += height / 4;
+    }
+    taken.push({ left, right, y });
+    ctx.strokeStyle = theme.card;
+    ctx.lineWidth = 4 * ratio;
+    ctx.lineJoin = "round";
+    ctx.strokeText(text, left, y);
+    ctx.fillStyle = theme.colours[strokeOf(line.method).colour] ?? theme.ink;
+    ctx.fillText(text, left, y);
   }
 }
 

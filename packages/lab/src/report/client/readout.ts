@@ -27,8 +27,8 @@ export class Readout {
     const x = plan.xs[idx];
     const rows = plan.lines
       .flatMap((line) => {
-        const value = line.values[idx];
-        return value == null ? [] : [{ line, value }];
+        const value = line.values[idx] ?? null;
+        return value === null ? [] : [{ line, value }];
       })
       .toSorted((a, b) => (plan.better === "higher" ? b.value - a.value : a.value - b.value));
     if (x === undefined || rows.length === 0) {
@@ -64,10 +64,10 @@ export class Readout {
 
 function row(plan: ChartPlan, line: Line, value: number, idx: number): HTMLElement {
   const { colour, dash } = strokeOf(line.method);
-  const [low, high] = [line.low?.[idx], line.high?.[idx]];
+  const [low, high] = [line.low?.[idx] ?? null, line.high?.[idx] ?? null];
   const text = formatMetric(value, plan.unit);
   const band =
-    low == null || high == null
+    low === null || high === null
       ? ""
       : ` [${formatMetric(low, plan.unit)}, ${formatMetric(high, plan.unit)}]`.replaceAll(" %", "");
   return element(
