@@ -45,6 +45,9 @@ const batchMs = 50;
 /** A page so many bytes behind is cut off; it comes again and catches up from the state. */
 const backlogLimit = 16 * 2 ** 20;
 
+/** How long `close` waits for pages to take what they are sent. */
+const patienceMs = 500;
+
 const loopback = ["127.0.0.1", "localhost", "::1"];
 
 /**
@@ -90,6 +93,18 @@ export async function startStudio({
     response.on("close", () => listeners.delete(response));
   }
 
+  async function shutDown(): Promise<void> {
+    flush();
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    const goodbyes = [...listeners].map(
+      (listener) => new Promise<void>((resolve) => listener.end(frame("closed", {}), resolve)),
+    );
+    const patience = new Promise<void>((resolve) => setTimeout(resolve, patienceMs).unref());
+    await Promise.race([Promise.all(goodbyes), patience]);
+    server.closeAllConnections();
+    await closed;
+  }
+
   const server = createServer((request, response) => {
     const target = targetOf(request);
     const refusal = refuse(request, target, address.port, token);
@@ -129,20 +144,15 @@ export async function startStudio({
       } else if (event.kind === "plan") {
         comparison = undefined;
       }
+      if (closing !== undefined) {
+        return;
+      }
       applyEvent(state, live);
       pending.push(live);
       timer ??= setTimeout(flush, batchMs);
     },
     close() {
-      closing ??= new Promise((resolve) => {
-        flush();
-        for (const listener of listeners) {
-          listener.end(frame("closed", {}));
-        }
-        server.close(() => resolve());
-        // Lets the goodbye out before what is still open is cut.
-        setImmediate(() => server.closeAllConnections());
-      });
+      closing ??= shutDown();
       return closing;
     },
   };
