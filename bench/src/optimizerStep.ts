@@ -7,6 +7,7 @@
  * PyTorch's fused Adam where ADASTRA_PYTHON names a Python that has torch. Outputs are compared first.
  */
 
+import { parseArgs } from "node:util";
 import {
   adai,
   adam,
@@ -31,10 +32,12 @@ import {
   timed,
 } from "./harness.ts";
 
-const [sizeText, roundsText] = process.argv.slice(2).filter((arg) => !arg.startsWith("--"));
-const json = process.argv.includes("--json");
-const size = Number(sizeText ?? 10_000_000);
-const rounds = Number(roundsText ?? 21);
+const { values, positionals } = parseArgs({
+  options: { json: { type: "boolean", default: false } },
+  allowPositionals: true,
+});
+const size = Number(positionals[0] ?? 10_000_000);
+const rounds = Number(positionals[1] ?? 21);
 const learningRate = 1e-3;
 
 const start = Float32Array.from({ length: size }, (_, i) => Math.sin(i));
@@ -147,10 +150,10 @@ const checks: Record<string, number> = {
 if (torch !== undefined) {
   await torch.ask("step");
   await torch.ask("step");
-  const values = (await torch.ask("values")).split(" ").map(Number);
+  const stepped = (await torch.ask("values")).split(" ").map(Number);
   checks["PyTorch against plain JavaScript"] = relativeDifference(
-    values,
-    reference.p.slice(0, values.length),
+    stepped,
+    reference.p.slice(0, stepped.length),
   );
 }
 for (const [what, difference] of Object.entries(checks)) {
@@ -180,7 +183,7 @@ const timings = (await interleave(contestants, rounds)).map((timing) => {
 });
 torch?.close();
 
-if (json) {
+if (values.json) {
   console.log(
     JSON.stringify({ environment: environment(), parameters: size, checks, timings }, null, 2),
   );
