@@ -11,11 +11,12 @@ export class UnsupportedOpError extends Error {
   /** Name of the jax-js primitive, such as `"sort"`. */
   readonly primitive: string;
 
-  constructor(primitive: string, detail?: string) {
+  /** @param options - `cause` if there is a rule, but not for these operands. */
+  constructor(primitive: string, options: { readonly cause?: Error } = {}) {
+    const detail = options.cause === undefined ? "" : ` (${options.cause.message})`;
     super(
-      `compile: backend "cpu" must have a lowering rule for every primitive, got "${primitive}"${
-        detail === undefined ? "" : ` (${detail})`
-      }; pass backend: "jax" or fallback: true`,
+      `compile: backend "cpu" must have a lowering rule for every primitive, got "${primitive}"${detail}; pass backend: "jax" or fallback: true`,
+      options,
     );
     this.name = "UnsupportedOpError";
     this.primitive = primitive;

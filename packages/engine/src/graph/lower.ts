@@ -1,7 +1,7 @@
 /** Lowering: a traced program becomes a graph, one rule an equation. */
 
 import { UnsupportedOpError } from "../errors.ts";
-import type { Operand, Program, Variable } from "../trace/program.ts";
+import type { Equation, Operand, Program, Variable } from "../trace/program.ts";
 import { GraphBuilder } from "./builder.ts";
 import type { ConstantData, Graph } from "./ir.ts";
 import { RULES } from "./rules/index.ts";
@@ -36,11 +36,7 @@ export function lower(program: Program): Graph {
     return view;
   };
   for (const equation of program.equations) {
-    const rule = RULES[equation.primitive];
-    if (rule === undefined) {
-      throw new UnsupportedOpError(equation.primitive);
-    }
-    const results = rule(builder, equation.inputs.map(read), equation);
+    const results = applyRule(builder, equation, equation.inputs.map(read));
     equation.outputs.forEach((variable, index) => {
       const view = results[index];
       if (view === undefined || view.tensor.dtype !== variable.dtype) {
@@ -57,4 +53,23 @@ export function lower(program: Program): Graph {
       tensor: flatData(builder, broadcastTo(read(operand), operand.shape)),
     })),
   );
+}
+
+/** Ops refuse dtypes they do not take with a RangeError: then the primitive has no rule for this use. */
+function applyRule(
+  builder: GraphBuilder,
+  equation: Equation,
+  inputs: readonly View[],
+): readonly View[] {
+  const rule = RULES[equation.primitive];
+  if (rule === undefined) {
+    throw new UnsupportedOpError(equation.primitive);
+  }
+  try {
+    return rule(builder, inputs, equation);
+  } catch (error) {
+    throw error instanceof RangeError
+      ? new UnsupportedOpError(equation.primitive, { cause: error })
+      : error;
+  }
 }

@@ -114,12 +114,21 @@ export function int(attributes: Attributes, name: string): number {
   return value;
 }
 
-const elementwise = (arity: number, output?: DType): OpSpec => ({
+/** What an elementwise op computes on. */
+const OPERANDS = {
+  float: ["float32"],
+  number: ["float32", "int32", "uint32"],
+  bool: ["bool"],
+  any: ["float32", "int32", "uint32", "bool"],
+} as const satisfies Record<string, readonly DType[]>;
+
+const elementwise = (arity: number, operands: keyof typeof OPERANDS, output?: DType): OpSpec => ({
   arity: [arity, arity],
   attributes: {},
   infer: (inputs) => {
-    const operands = sameType(inputs);
-    return [{ shape: broadcastShape(inputs.map(shapeOf)), dtype: output ?? operands }];
+    const dtype = sameType(inputs);
+    requireDType(dtype, OPERANDS[operands]);
+    return [{ shape: broadcastShape(inputs.map(shapeOf)), dtype: output ?? dtype }];
   },
 });
 
@@ -129,6 +138,12 @@ const reduction: OpSpec = {
   infer: ([x], attributes) => {
     const axes = ints(attributes, "axes");
     const { shape, dtype } = x as TensorType;
+    requireDType(dtype, OPERANDS.number);
+    if (!axes.every((axis) => axis >= 0 && axis < shape.length)) {
+      throw new RangeError(
+        `reduction: axes must be of ${showShape(shape)}, got ${showShape(axes)}`,
+      );
+    }
     const kept = shape.map((extent, axis) => (axes.includes(axis) ? 1 : extent));
     const keep = int(attributes, "keepdims") === 1;
     return [{ shape: keep ? kept : kept.filter((_, axis) => !axes.includes(axis)), dtype }];
@@ -136,33 +151,33 @@ const reduction: OpSpec = {
 };
 
 export const OPS: Readonly<Record<OpName, OpSpec>> = {
-  Abs: elementwise(1),
-  Add: elementwise(2),
+  Abs: elementwise(1, "number"),
+  Add: elementwise(2, "number"),
   And: elementwise(2, "bool"),
-  Asin: elementwise(1),
-  Atan: elementwise(1),
-  Ceil: elementwise(1),
-  Cos: elementwise(1),
-  Div: elementwise(2),
-  Equal: elementwise(2, "bool"),
-  Erf: elementwise(1),
-  Exp: elementwise(1),
-  Floor: elementwise(1),
-  Less: elementwise(2, "bool"),
-  LessOrEqual: elementwise(2, "bool"),
-  Log: elementwise(1),
-  Max: elementwise(2),
-  Min: elementwise(2),
-  Mul: elementwise(2),
-  Neg: elementwise(1),
+  Asin: elementwise(1, "float"),
+  Atan: elementwise(1, "float"),
+  Ceil: elementwise(1, "float"),
+  Cos: elementwise(1, "float"),
+  Div: elementwise(2, "number"),
+  Equal: elementwise(2, "any", "bool"),
+  Erf: elementwise(1, "float"),
+  Exp: elementwise(1, "float"),
+  Floor: elementwise(1, "float"),
+  Less: elementwise(2, "number", "bool"),
+  LessOrEqual: elementwise(2, "number", "bool"),
+  Log: elementwise(1, "float"),
+  Max: elementwise(2, "number"),
+  Min: elementwise(2, "number"),
+  Mul: elementwise(2, "number"),
+  Neg: elementwise(1, "number"),
   Not: elementwise(1, "bool"),
   Or: elementwise(2, "bool"),
-  Reciprocal: elementwise(1),
-  Relu: elementwise(1),
-  Sign: elementwise(1),
-  Sin: elementwise(1),
-  Sqrt: elementwise(1),
-  Sub: elementwise(2),
+  Reciprocal: elementwise(1, "float"),
+  Relu: elementwise(1, "float"),
+  Sign: elementwise(1, "number"),
+  Sin: elementwise(1, "float"),
+  Sqrt: elementwise(1, "float"),
+  Sub: elementwise(2, "number"),
   ReduceMax: reduction,
   ReduceMin: reduction,
   ReduceProd: reduction,
@@ -180,7 +195,7 @@ export const OPS: Readonly<Record<OpName, OpSpec>> = {
     },
   },
   /** Remainder with the sign of the dividend, as C and JavaScript. */
-  Mod: { ...elementwise(2), attributes: { fmod: "int" } },
+  Mod: { ...elementwise(2, "number"), attributes: { fmod: "int" } },
   Where: {
     arity: [3, 3],
     attributes: {},
@@ -284,9 +299,6 @@ export const OPS: Readonly<Record<OpName, OpSpec>> = {
     attributes: { transA: "int", transB: "int" },
     infer: ([a, b, c], attributes) => {
       const shape = productShape("Gemm", a as TensorType, b as TensorType, attributes);
-      if (shape.length !== 2) {
-        throw new RangeError(`Gemm: inputs must be matrices, got rank ${shape.length}`);
-      }
       if (c !== undefined && broadcastShape([shape, c.shape]).join() !== shape.join()) {
         throw new RangeError(
           `Gemm: C must broadcast to ${showShape(shape)}, got ${showShape(c.shape)}`,
@@ -322,11 +334,13 @@ function productShape(
   const [m, k] = matrix(a, int(attributes, "transA"));
   const [k2, n] = matrix(b, int(attributes, "transB"));
   const batch = a.shape.slice(0, -2);
+  const matrices = a.shape.length >= 2 && (op !== "Gemm" || batch.length === 0);
   const agree =
+    matrices &&
     k === k2 &&
+    a.shape.length === b.shape.length &&
     batch.join() === b.shape.slice(0, -2).join() &&
-    a.dtype === "float32" &&
-    b.dtype === "float32";
+    [a, b].every(({ dtype }) => dtype === "float32");
   if (!agree) {
     throw new RangeError(
       `${op}: inner and leading axes must agree, got ${a.dtype} ${showShape(a.shape)} and ${b.dtype} ${showShape(b.shape)}`,
@@ -342,6 +356,12 @@ function sameType(inputs: readonly TensorType[]): DType {
     throw new RangeError(`infer: inputs must share a dtype, got ${[...dtypes].join(" and ")}`);
   }
   return dtype;
+}
+
+function requireDType(dtype: DType, allowed: readonly DType[]): void {
+  if (!allowed.includes(dtype)) {
+    throw new RangeError(`infer: inputs must be ${allowed.join(" or ")}, got ${dtype}`);
+  }
 }
 
 function shapeOf({ shape }: TensorType): readonly number[] {

@@ -1,6 +1,5 @@
 /** The rule of reductions: physical axes by an ONNX reduction, repeated axes by arithmetic. */
 
-import { UnsupportedOpError } from "../../errors.ts";
 import type { GraphBuilder } from "../builder.ts";
 import type { Tensor } from "../ir.ts";
 import type { OpName } from "../ops.ts";
@@ -17,10 +16,11 @@ const REDUCTIONS: Readonly<Record<string, OpName>> = {
 export const REDUCE: RuleTable = {
   reduce: (builder, inputs, equation) => {
     const view = at(inputs, 0);
-    const kind = String(equation.params["op"]);
-    const op = REDUCTIONS[kind];
-    if (op === undefined || view.tensor.dtype === "bool") {
-      throw new UnsupportedOpError("reduce", `${kind} over ${view.tensor.dtype}`);
+    const op = REDUCTIONS[String(equation.params["op"])];
+    if (op === undefined) {
+      throw new RangeError(
+        `reduce: \`op\` must be a known reduction, got ${String(equation.params["op"])}`,
+      );
     }
     return [reduce(builder, view, op, listParam(equation, "axis"))];
   },
