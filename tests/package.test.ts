@@ -1,0 +1,160 @@
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import { build, transformSync } from "esbuild";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const NAMES = ["core", "engine", "lab"] as const;
+
+/** TypeScript blocks of the README, and the example files that they must show word for word. */
+const EXAMPLES = ["examples/train.ts", "examples/ownOptimizer.ts"] as const;
+
+/**
+ * An empty project with the packed packages installed. It lies below the repository's node_modules, so that
+ * dependencies from npm are found there without a network; our packages come from the packed files alone.
+ */
+let project: string;
+
+beforeAll(() => {
+  const cache = join(root, "node_modules", ".cache");
+  mkdirSync(cache, { recursive: true });
+  project = mkdtempSync(join(cache, "adastra-package-"));
+  writeFileSync(join(project, "package.json"), '{ "type": "module", "private": true }');
+  for (const folder of NAMES) {
+    const packed = join(root, "packages", folder);
+    const [{ filename }] = JSON.parse(
+      execFileSync("npm", ["pack", "--json", "--pack-destination", project], {
+        cwd: packed,
+        encoding: "utf8",
+        stdio: ["ignore", "pipe", "ignore"],
+        shell: process.platform === "win32",
+      }),
+    ) as [{ filename: string }];
+    const { name } = JSON.parse(readFileSync(join(packed, "package.json"), "utf8")) as {
+      name: string;
+    };
+    const target = join(project, "node_modules", name);
+    mkdirSync(target, { recursive: true });
+    execFileSync("tar", ["-xzf", join(project, filename), "-C", target, "--strip-components=1"]);
+  }
+}, 60_000);
+
+afterAll(() => {
+  rmSync(project, { recursive: true, force: true });
+});
+
+function node(...args: string[]): string {
+  return execFileSync(process.execPath, args, { cwd: project, encoding: "utf8" });
+}
+
+describe("the packed packages", () => {
+  it("hold the built files and no sources or tests", () => {
+    for (const name of ["@adastra/core", "@adastra/engine", "adastra"]) {
+      const files = readdirSync(join(project, "node_modules", name), {
+        recursive: true,
+        encoding: "utf8",
+      });
+      expect(files).toContain(join("dist", "index.js"));
+      expect(files).toContain(join("dist", "index.d.ts"));
+      expect(files.filter((file) => /\.test\.|^src/.test(file))).toEqual([]);
+    }
+  });
+
+  it("import in an empty project", () => {
+    const script = `
+      const core = await import("@adastra/core");
+      const engine = await import("@adastra/engine");
+      const lab = await import("adastra");
+      console.log([typeof core.adashift, typeof engine.compile, Object.keys(lab).length > 0].join());`;
+    expect(node("--input-type=module", "-e", script).trim()).toBe("function,function,true");
+  });
+
+  it("bring the command", () => {
+    const main = join("node_modules", "adastra", "dist", "cli", "main.js");
+    expect(node(main, "--help")).toContain("compare");
+  });
+
+  it.each(EXAMPLES)("run %s, typed as published", (file) => {
+    const source = readFileSync(join(root, file), "utf8");
+    const name = file.replaceAll(/\W/g, "_");
+    writeFileSync(join(project, `${name}.ts`), source);
+    writeFileSync(
+      join(project, "tsconfig.json"),
+      JSON.stringify({
+        compilerOptions: {
+          strict: true,
+          noEmit: true,
+          module: "NodeNext",
+          target: "ES2022",
+          lib: ["ES2023", "DOM"],
+          types: [],
+          skipLibCheck: true,
+        },
+        files: [`${name}.ts`],
+      }),
+    );
+    node(join(root, "node_modules", "typescript", "bin", "tsc"), "-p", ".");
+    const { code } = transformSync(source, { loader: "ts", format: "esm" });
+    writeFileSync(join(project, `${name}.mjs`), code);
+    expect(node(`${name}.mjs`)).toMatch(/step 600: loss 0\.0\d+|x after 200 steps/);
+  });
+});
+
+describe("the README", () => {
+  const readme = readFileSync(join(root, "README.md"), "utf8");
+
+  it("shows the example files word for word", () => {
+    const blocks = [...readme.matchAll(/```ts\n([\s\S]*?)```/g)].map((match) => match[1]);
+    expect(blocks).toEqual(EXAMPLES.map((file) => readFileSync(join(root, file), "utf8")));
+  });
+
+  it("names files that exist", () => {
+    const links = [...readme.matchAll(/\]\(((?!http)[^)#]+)\)/g)].map(
+      (match) => match[1] as string,
+    );
+    const missing = links.filter((link) => {
+      try {
+        readFileSync(join(root, link));
+        return false;
+      } catch {
+        return true;
+      }
+    });
+    expect(missing).toEqual([]);
+  });
+});
+
+describe("bundles", () => {
+  const bundled = async (source: string): Promise<{ bytes: number; text: string }> => {
+    const result = await build({
+      stdin: { contents: source, resolveDir: project, loader: "js" },
+      bundle: true,
+      minify: true,
+      format: "esm",
+      write: false,
+      logLevel: "silent",
+    });
+    const text = result.outputFiles[0]?.text ?? "";
+    return { bytes: gzipSync(text).length, text };
+  };
+
+  // Ceilings in bytes of gzip: some five percent above what stands, so that growth is a decision.
+  it.each([
+    ["everything", 'export * from "@adastra/core";', 22_300],
+    ["Adam bound to parameters", 'export { adam, compileOptimizer } from "@adastra/core";', 18_800],
+    ["the seeded generator alone", 'export { mulberry32 } from "@adastra/core";', 340],
+  ])("of core, %s: at most the ceiling, nothing from Node", async (_, source, ceiling) => {
+    const { bytes, text } = await bundled(source);
+    expect(bytes).toBeLessThanOrEqual(ceiling);
+    expect(text).not.toMatch(/node:|require\(/);
+  });
+
+  it("leave out optimizers that are not used", async () => {
+    const { text } = await bundled('export { adam, compileOptimizer } from "@adastra/core";');
+    expect(text).not.toContain("fastAdaBelief");
+    expect(text).not.toContain("adashift");
+  });
+});
