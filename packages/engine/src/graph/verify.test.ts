@@ -23,7 +23,7 @@ const good: Graph = {
   outputs: [{ name: "y", tensor: sum }],
 };
 
-const withNode = (node: Partial<Node> & { readonly op?: unknown }): Graph => ({
+const withNode = (node: Partial<Node>): Graph => ({
   ...good,
   nodes: [{ ...addition, ...node } as Node],
 });
@@ -61,7 +61,7 @@ describe("verify", () => {
       { ...good, constants: new Map([[one, new Int32Array(1)]]) },
       "constant t1 float32 of 1 with 1 elements in a Int32Array",
     ],
-    ["an unknown op", withNode({ op: "Sinh" }), "node 0 (Sinh) of an unknown op"],
+    ["an unknown op", withNode({ op: "Sinh" as never }), "node 0 (Sinh) of an unknown op"],
     ["a missing input", withNode({ inputs: [x] }), "node 0 (Add) with 1 inputs"],
     [
       "an unknown attribute",

@@ -5,10 +5,8 @@ import {
   expectClose,
   type Float32Leaves,
   gradientsOn,
-  labels,
-  normal,
-  oneHot,
 } from "../../testing/arrays.ts";
+import { labels, normal, oneHot } from "../../testing/batches.ts";
 import * as float64 from "../../testing/float64.ts";
 import { compileForward } from "../compile.ts";
 import * as nn from "./index.ts";

@@ -12,9 +12,9 @@ import type { CapturedArray, DType, Equation, Operand, Program, Variable } from 
 type Atom = Jaxpr["outs"][number];
 
 /** Primitives whose inputs jax-js brings to one dtype; of `where`, the two branches. */
-const PROMOTING: ReadonlySet<string> = new Set([
-  ...["add", "mul", "idiv", "mod", "min", "max", "compare", "where", "concatenate", "dot"],
-]);
+const PROMOTING: ReadonlySet<string> = new Set(
+  "add mul idiv mod min max compare where concatenate dot".split(" "),
+);
 
 const PROMOTION_ORDER: readonly DType[] = ["bool", "uint32", "int32", "float32"];
 

@@ -105,7 +105,7 @@ describe("optimize", () => {
     const out = make(builder, x, y);
     return optimize(builder.build([{ name: "out", tensor: out }])).nodes.map(
       ({ op, inputs, attributes }) =>
-        `${op}(${inputs.map(({ id }) => (id === x.id ? "x" : id === y.id ? "y" : "."))})${
+        `${op}(${inputs.map(({ id }) => (id === x.id ? "x" : id === y.id ? "y" : ".")).join()})${
           "transA" in attributes
             ? `${String(attributes["transA"])}${String(attributes["transB"])}`
             : ""
