@@ -79,7 +79,7 @@ figcaption small { font-weight: 400; color: var(--muted); }
 .tip strong { font-weight: 600; }
 .spoken { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 
-.scroll { overflow-x: auto; margin: 0 -0.4rem; padding: 0 0.4rem; }
+.scroll { position: relative; overflow-x: auto; margin: 0 -0.4rem; padding: 0 0.4rem; }
 .scroll.tall { max-height: 26rem; overflow-y: auto; }
 table { border-collapse: collapse; width: 100%; font-size: 0.9rem; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: 0.45rem 0.6rem; border-bottom: 1px solid var(--line); vertical-align: middle; white-space: nowrap; }
