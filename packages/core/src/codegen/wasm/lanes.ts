@@ -15,6 +15,8 @@ export interface Lanes {
   splatConst(value: number): Node;
   /** The lanes in float64, two a vector. */
   widened(vector: Local): Node[];
+  /** The larger of each lane; NaN if either is. */
+  larger(a: Node, b: Node): Node;
   /** The first lane as an f64. */
   widenedFirst(vector: Local): Node;
   /** The value of an instruction from those of its operands. */
@@ -38,6 +40,7 @@ export function lanesOf(dtype: DType): Lanes {
         ],
         widenedFirst: (vector) =>
           plain("f64.promote_f32", extractFirst("f32x4.extract_lane", get(vector))),
+        larger: (a, b) => plain("f32x4.max", a, b),
         compute: (e, operand) => compute(e, operand, "f32x4", "i32x4", float32),
       }
     : {
@@ -48,6 +51,7 @@ export function lanesOf(dtype: DType): Lanes {
         splatConst: float64,
         widened: (vector) => [get(vector)],
         widenedFirst: (vector) => extractFirst("f64x2.extract_lane", get(vector)),
+        larger: (a, b) => plain("f64x2.max", a, b),
         compute: (e, operand) => compute(e, operand, "f64x2", "i64x2", float64),
       };
 }

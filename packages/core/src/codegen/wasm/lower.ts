@@ -60,7 +60,10 @@ interface Parts {
   readonly pointers: readonly Local[];
   /** `values[id][position]`: the value of an instruction in each of the vectors. */
   readonly values: readonly (readonly Local[])[];
-  /** `partials[reduction][pair]`: partials 2·pair and 2·pair + 1, in float64. */
+  /**
+   * Partials of each reduction while the wide loop runs. A sum has a local a pair of partials, in float64.
+   * A maximum has one a vector, in the dtype: widening changes no comparison, so it can wait for the end.
+   */
   readonly partials: readonly (readonly Local[])[];
 }
 
@@ -90,7 +93,9 @@ function declare(kernel: Kernel, dtype: DType, name: string): Parts & { f: Funct
       }
       return numbered(vectors, label);
     }),
-    partials: kernel.reductions.map((_, r) => numbered(PARTIALS / 2, `partial${r}`)),
+    partials: kernel.reductions.map(({ kind }, r) =>
+      numbered(kind === "sum" ? PARTIALS / 2 : vectors, `partial${r}`),
+    ),
   };
 }
 
@@ -135,16 +140,18 @@ function wideLoop(parts: Parts): Node[] {
   const access: Access = {
     load: (stream, position) => load("v128.load", get(stream), 16 * position),
     store: (stream, position, value) => store("v128.store", get(stream), 16 * position, get(value)),
-    accumulate: (kind, reduction, position, value) =>
-      lanes.widened(value).map((wide, i, all) => {
-        const partial = partials[reduction]![position * all.length + i]!;
-        return set(partial, plain(`f64x2.${JOIN[kind]}`, get(partial), wide));
-      }),
+    accumulate: (kind, reduction, position, value) => {
+      const own = partials[reduction]!;
+      if (kind === "max") {
+        const partial = own[position]!;
+        return [set(partial, lanes.larger(get(partial), get(value)))];
+      }
+      return lanes.widened(value).map((wide, i, all) => {
+        const partial = own[position * all.length + i]!;
+        return set(partial, plain("f64x2.add", get(partial), wide));
+      });
+    },
   };
-  const eachPartial = (emit: (partial: Local, offset: number) => Node): Node[] =>
-    partials.flatMap((pairs, r) =>
-      pairs.map((pair, i) => emit(pair, layout.partials + 8 * PARTIALS * r + 16 * i)),
-    );
   const positions = Array.from({ length: vectors }, (_, position) => position);
   const groups = positions
     .filter((first) => first % INTERLEAVED === 0)
@@ -156,11 +163,49 @@ function wideLoop(parts: Parts): Node[] {
   return [
     set(left, plain("i32.shr_u", count(frame), i32(Math.log2(PARTIALS)))),
     when(get(left), [
-      ...eachPartial((partial, offset) => set(partial, load("v128.load", get(frame), offset))),
+      ...kernel.reductions.flatMap(({ kind }, r) => enterPartials(parts, kind, r)),
       countdown(left, body),
-      ...eachPartial((partial, offset) => store("v128.store", get(frame), offset, get(partial))),
+      ...kernel.reductions.flatMap(({ kind }, r) => leavePartials(parts, kind, r)),
     ]),
   ];
+}
+
+/** Sums continue from the frame's partials, maxima join them at the end. */
+function enterPartials(
+  { lanes, layout, frame, partials }: Parts,
+  kind: "sum" | "max",
+  reduction: number,
+): Node[] {
+  return partials[reduction]!.map((partial, i) =>
+    set(
+      partial,
+      kind === "sum"
+        ? load("v128.load", get(frame), pairOffset(layout, reduction, i))
+        : lanes.splatConst(Number.NEGATIVE_INFINITY),
+    ),
+  );
+}
+
+function leavePartials(
+  { lanes, layout, frame, partials }: Parts,
+  kind: "sum" | "max",
+  reduction: number,
+): Node[] {
+  if (kind === "sum") {
+    return partials[reduction]!.map((partial, i) =>
+      store("v128.store", get(frame), pairOffset(layout, reduction, i), get(partial)),
+    );
+  }
+  return partials[reduction]!.flatMap(lanes.widened).map((wide, i) => {
+    const offset = pairOffset(layout, reduction, i);
+    const joined = plain("f64x2.max", load("v128.load", get(frame), offset), wide);
+    return store("v128.store", get(frame), offset, joined);
+  });
+}
+
+/** Where partials 2·pair and 2·pair + 1 lie in the frame. */
+function pairOffset(layout: FrameLayout, reduction: number, pair: number): number {
+  return layout.partials + 8 * PARTIALS * reduction + 16 * pair;
 }
 
 /** One element an iteration. */
