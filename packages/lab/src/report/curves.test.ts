@@ -164,6 +164,16 @@ test("a hundred thousand points are drawn on 1,200 abscissas, ends included", ()
   expect(lines[0]!.values.at(-1)).toBeCloseTo(99_999, 6);
 });
 
+test("a single evaluation is not lost between the abscissas of longer runs", () => {
+  const many = trial({
+    points: points(...Array.from({ length: 5000 }, (_, i) => [i, i] as const)),
+    spec: { phase: "tune" },
+  });
+  const one = trial({ points: points([17.3, 42]), spec: { phase: "tune", learningRate: 1 } });
+  const { lines } = curvePlan(view(many, one), { ...choice, phase: "tune" });
+  expect(lines[1]!.values.filter((v) => v !== null)).toEqual([42]);
+});
+
 test("rates are drawn in order; the chosen one is marked and divergence stands at the edge", () => {
   const tune = (learningRate: number, lastMetric: number | null): Trial =>
     trial({

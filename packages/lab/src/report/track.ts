@@ -46,7 +46,7 @@ export function commonGrid(columns: readonly (readonly number[])[]): readonly nu
 /** Linear interpolation; null outside the track. */
 export function readOff({ xs, ys }: Track, grid: readonly number[]): (number | null)[] {
   let i = 0;
-  return grid.map((x) => {
+  return grid.map((x, k) => {
     while (i + 1 < xs.length && xs[i + 1]! <= x) {
       i++;
     }
@@ -55,8 +55,8 @@ export function readOff({ xs, ys }: Track, grid: readonly number[]): (number | n
       return null;
     }
     if (x1 === undefined || y1 === undefined) {
-      // The even grid ends a rounding error beside the last point.
-      return x - x0 <= 1e-9 * Math.abs(x0) ? y0 : null;
+      // An even grid meets the last point seldom: it stands at the first place that is not before it.
+      return k === 0 || (grid[k - 1] ?? x0) < x0 ? y0 : null;
     }
     return y0 + ((y1 - y0) * (x - x0)) / (x1 - x0);
   });

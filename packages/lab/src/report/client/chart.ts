@@ -133,7 +133,12 @@ export class Chart {
         dash: [...dash],
         alpha: mean ? 1 : 0.75,
         spanGaps: true,
-        points: { show: this.plan?.dots ?? false, size: mean ? 6 : 4, fill: stroke },
+        points: {
+          // A single value has no line to be seen by.
+          show: (u, series) => (this.plan?.dots ?? false) || counted(u.data[series]) === 1,
+          size: mean ? 6 : 4,
+          fill: stroke,
+        },
       },
       ...(line.low === undefined ? [] : [edge, edge]),
     ];
@@ -218,6 +223,15 @@ function ticks(scale: Scale, format: (value: number) => string): UPlot.Axis {
         splits: (_u, _axis, low, high) => logTicks(low, high),
         filter: (_, splits) => splits,
       };
+}
+
+/** How many values a column has. */
+function counted(column: ArrayLike<number | null | undefined> = []): number {
+  let count = 0;
+  for (let i = 0; i < column.length; i++) {
+    count += (column[i] ?? null) === null ? 0 : 1;
+  }
+  return count;
 }
 
 /** The columns as uPlot takes them: x, then each line with its band's edges. */

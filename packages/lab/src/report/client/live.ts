@@ -8,6 +8,7 @@ import {
   progressOf,
   viewOfLive,
 } from "../../studio/state.ts";
+import type { Method, View } from "../curves.ts";
 import { formatMetric, formatNumber, formatRate, formatSeconds, plural } from "../format.ts";
 import { strokeOf } from "../palette.ts";
 import type { Dashboard } from "./dashboard.ts";
@@ -34,11 +35,7 @@ export function followLive(address: string, dashboard: Dashboard): void {
     const view = viewOfLive(state);
     dashboard.show(view);
     showHead(state, seconds, connection);
-    showTrials(
-      state,
-      view.methods.map(({ name }) => name),
-      view.metric.unit,
-    );
+    showTrials(state, view);
   }
 
   function schedule(): void {
@@ -115,7 +112,7 @@ function statusText(state: LiveState, seconds: number | null, connection: string
     parts.push(formatSeconds(seconds));
     // An estimate from less than a twentieth would be a guess.
     if (share > 0.05) {
-      parts.push(`about ${formatSeconds((seconds * (1 - share)) / share)} left`);
+      parts.push(`about ${roughly((seconds * (1 - share)) / share)} left`);
     }
   }
   if (connection === "lost") {
@@ -126,10 +123,15 @@ function statusText(state: LiveState, seconds: number | null, connection: string
   return parts.join(" · ");
 }
 
+/** Whole seconds: an estimate has no hundredths. */
+function roughly(seconds: number): string {
+  return seconds < 99.5 ? `${Math.ceil(seconds)} s` : formatSeconds(seconds);
+}
+
 /** Rows by trial, kept and updated in place; running trials stand first. */
 const rows = new Map<string, HTMLTableRowElement>();
 
-function showTrials({ trials }: LiveState, methods: readonly string[], unit: "%" | ""): void {
+function showTrials({ trials }: LiveState, { methods, metric }: View): void {
   const body = byId("trials");
   const known = new Set(trials.map(({ spec }) => spec.id));
   for (const [id, row] of rows) {
@@ -143,18 +145,20 @@ function showTrials({ trials }: LiveState, methods: readonly string[], unit: "%"
     ...trials.filter((t) => t.status !== "running").toReversed(),
   ];
   for (const [place, trial] of order.entries()) {
-    const row = rows.get(trial.spec.id) ?? newRow(trial, methods.indexOf(trial.spec.optimizer));
+    const row = rows.get(trial.spec.id) ?? newRow(trial, methods);
     rows.set(trial.spec.id, row);
-    updateRow(row, trial, unit);
+    updateRow(row, trial, metric.unit);
     if (body.children[place] !== row) {
       body.insertBefore(row, body.children[place] ?? null);
     }
   }
 }
 
-function newRow({ spec }: LiveTrial, method: number): HTMLTableRowElement {
+function newRow({ spec }: LiveTrial, methods: readonly Method[]): HTMLTableRowElement {
+  const method = methods.findIndex(({ name }) => name === spec.optimizer);
   const { colour, dash } = strokeOf(Math.max(0, method));
-  const head = element("th", "", swatch(colour, dash), ` ${spec.optimizer}`);
+  const title = methods[method]?.title ?? spec.optimizer;
+  const head = element("th", "", swatch(colour, dash), ` ${title}`);
   head.scope = "row";
   const progress = element("progress", "");
   progress.setAttribute("aria-label", `Progress of ${spec.id}`);
