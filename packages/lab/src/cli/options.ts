@@ -95,16 +95,16 @@ export const commands: { readonly [Name in CommandName]: CommandSpec<CommandOpti
         parse: count,
       },
       epochs: {
-        value: "n",
-        description: "epochs of a run",
+        value: "x",
+        description: "epochs of a run, 0.5 for half of one",
         default: "the problem's",
-        parse: count,
+        parse: amount,
       },
       tuningEpochs: {
-        value: "n",
+        value: "x",
         description: "epochs of a tuning trial",
         default: "the problem's, at most --epochs",
-        parse: count,
+        parse: amount,
       },
       searchSeed: {
         value: "n",
@@ -163,6 +163,14 @@ function count(where: string, value: string): number {
   const parsed = Number(value);
   if (!(Number.isSafeInteger(parsed) && parsed >= 1)) {
     throw new RangeError(`${where} must be an integer of at least 1, got "${value}"`);
+  }
+  return parsed;
+}
+
+function amount(where: string, value: string): number {
+  const parsed = Number(value);
+  if (value.trim() === "" || !(parsed > 0 && parsed < Number.POSITIVE_INFINITY)) {
+    throw new RangeError(`${where} must be a number above 0, got "${value}"`);
   }
   return parsed;
 }

@@ -168,7 +168,8 @@ describe("the fair protocol", () => {
 
   test.each([
     [{ trials: 0 }, "compare: `trials` must be an integer of at least 1, got 0"],
-    [{ epochs: 1.5 }, "compare: `epochs` must be an integer of at least 1, got 1.5"],
+    [{ epochs: 0 }, "compare: `epochs` must be finite and above 0, got 0"],
+    [{ tuningEpochs: Number.NaN }, "compare: `tuningEpochs` must be finite and above 0, got NaN"],
     [{ optimizers: [] }, "compare: `optimizers` must name at least one, got none"],
     [
       { optimizers: [...pick("adam"), ...pick("adam")] },

@@ -25,7 +25,9 @@ export interface CompareOptions {
   readonly trials: number;
   /** Runs at the chosen rate an optimizer, from seeds 1, 2, ...; at least 1. */
   readonly seeds: number;
+  /** Passes over the training data in a run, above 0; a fraction ends within an epoch. */
   readonly epochs: number;
+  /** The same in a tuning trial. */
   readonly tuningEpochs: number;
   /** Seeds the draw of learning rates and the bootstrap. */
   readonly searchSeed: number;
@@ -49,7 +51,7 @@ const tuningSeed = 0;
  *
  * A trial that diverges or fails costs its optimizer that trial and nothing else.
  *
- * @throws RangeError for a budget that is not a count, an optimizer named twice or none at all.
+ * @throws RangeError for a budget out of range, an optimizer named twice or none at all.
  */
 export async function compare(
   options: CompareOptions,
@@ -146,10 +148,16 @@ export function plannedTrials({
 }
 
 function checkOptions(options: CompareOptions): void {
-  for (const name of ["trials", "seeds", "epochs", "tuningEpochs"] as const) {
+  for (const name of ["trials", "seeds"] as const) {
     const value = options[name];
     if (!(Number.isSafeInteger(value) && value >= 1)) {
       throw new RangeError(`compare: \`${name}\` must be an integer of at least 1, got ${value}`);
+    }
+  }
+  for (const name of ["epochs", "tuningEpochs"] as const) {
+    const value = options[name];
+    if (!(value > 0 && value < Number.POSITIVE_INFINITY)) {
+      throw new RangeError(`compare: \`${name}\` must be finite and above 0, got ${value}`);
     }
   }
   const names = options.optimizers.map(({ name }) => name);

@@ -77,8 +77,20 @@ describe("MNIST", () => {
     const batch = emptyBatch(mnist.test, 2);
     batchFiller(mnist.test)(batch, Uint32Array.from([7, 3, 1]), 1);
     expect([...batch.y.data]).toEqual([mnist.test.labels[3], mnist.test.labels[1]]);
-    const pixel = mnist.test.pixels[784 + 300] as number;
-    expect(batch.x.data[784 + 300]).toBe(Math.fround((pixel / 255 - 0.13066) / 0.30811));
+    const expected = [3, 1].flatMap((image) =>
+      Array.from(mnist.test.pixels.subarray(784 * image, 784 * (image + 1)), (pixel) =>
+        Math.fround((pixel / 255 - 0.13066) / 0.30811),
+      ),
+    );
+    expect([...batch.x.data]).toEqual(expected);
+  });
+
+  test("images that four pixels do not divide are refused", () => {
+    expect(() => batchFiller({ ...mnist.test, pixelsPerImage: 9 })).toThrow(
+      new RangeError(
+        "batchFiller: pixels of an image must be a multiple of 4, got 9; pad the images",
+      ),
+    );
   });
 
   test("the validation split is fixed and shares no image with what is trained on", () => {

@@ -16,6 +16,8 @@ export interface Problem<Data = unknown> {
     readonly epochs: number;
     readonly tuningEpochs: number;
   };
+  /** How often a run is evaluated in an epoch; time-to-target is no finer. */
+  readonly evaluationsPerEpoch: number;
   /** What computes gradients, for the result file. */
   readonly engine: string;
   /** Constants the problem's source fixes; empty: each optimizer's own defaults. */

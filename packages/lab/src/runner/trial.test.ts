@@ -16,6 +16,7 @@ function parabola(overrides: Partial<Task> = {}): Problem<null> {
     },
     batch: 1,
     budget: { trials: 1, seeds: 1, epochs: 1, tuningEpochs: 1 },
+    evaluationsPerEpoch: 1,
     engine: "formula",
     setting: {},
     schedule: (learningRate) => () => learningRate,
@@ -54,17 +55,24 @@ function ticking() {
   return { now: () => now++ };
 }
 
-async function run(problem: Problem<null>, signal?: { aborted: boolean }) {
+async function run(
+  problem: Problem<null>,
+  signal?: { aborted: boolean },
+  changes: Partial<TrialSpec> = {},
+) {
   const events: TrialEvent[] = [];
-  const result = await runTrial(spec, {
-    problem: problem as Problem,
-    open: await problem.open(null),
-    clock: ticking(),
-    onEvent: (event) => {
-      events.push(event);
+  const result = await runTrial(
+    { ...spec, ...changes },
+    {
+      problem: problem as Problem,
+      open: await problem.open(null),
+      clock: ticking(),
+      onEvent: (event) => {
+        events.push(event);
+      },
+      ...(signal !== undefined && { signal }),
     },
-    ...(signal !== undefined && { signal }),
-  });
+  );
   return { result, events };
 }
 
@@ -87,6 +95,16 @@ describe("a trial", () => {
     const losses = [0, 1, 2, 3, 4].map((t) => 8 * 0.81 ** t);
     // Five losses near 8 in a mean.
     expect(result.points[0]?.trainLoss).toBeCloseTo(losses.reduce((a, b) => a + b) / 5, 12);
+  });
+
+  test("evaluates a run as often as the problem says, a tuning trial at its end only", async () => {
+    const problem = { ...parabola(), evaluationsPerEpoch: 3 };
+    const evaluated = async (changes: Partial<TrialSpec>) =>
+      (await run(problem, undefined, changes)).result.points
+        .filter(({ metric }) => metric !== undefined)
+        .map(({ step }) => step);
+    expect(await evaluated({ epochs: 1.5 })).toEqual([34, 68, 100, 134, 150]);
+    expect(await evaluated({ epochs: 0.5, phase: "tune" })).toEqual([50]);
   });
 
   test("leaves evaluation out of the points' time", async () => {

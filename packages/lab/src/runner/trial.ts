@@ -21,8 +21,8 @@ const pointsPerEpoch = 20;
 /**
  * Runs a trial to its end, to a loss that is not finite, or until `signal` is aborted.
  *
- * Points come after the first 25 steps, then 20 times an epoch; the problem is evaluated at the end of each epoch.
- * Time of evaluation is not in the points' seconds. Everything is determined by the spec but the seconds.
+ * Points come after the first 25 steps, then 20 times an epoch. The problem is evaluated at the end of each epoch
+ * and of the trial; in runs also in between, as often as the problem says. Time of evaluation is not in the points' seconds. Everything is determined by the spec but the seconds.
  *
  * @returns what was measured, also when the trial did not get to its end; errors of optimizer or engine are thrown.
  */
@@ -31,7 +31,11 @@ export async function runTrial(
   { problem, open, clock, onEvent, signal }: TrialContext,
 ): Promise<TrialResult> {
   const task = open.start(spec);
-  const totalSteps = task.stepsPerEpoch * spec.epochs;
+  const { stepsPerEpoch } = task;
+  const totalSteps = Math.max(1, Math.round(stepsPerEpoch * spec.epochs));
+  const evaluateEvery = Math.ceil(
+    stepsPerEpoch / (spec.phase === "tune" ? 1 : problem.evaluationsPerEpoch),
+  );
   const optimizer = compileOptimizer(findOptimizer(spec.optimizer).build(problem.setting), {
     params: task.params,
     learningRate: problem.schedule(spec.learningRate, totalSteps),
@@ -40,7 +44,7 @@ export async function runTrial(
   onEvent({ kind: "started", spec, totalSteps, optimizerBackend: optimizer.backend });
 
   const points: CurvePoint[] = [];
-  const every = Math.max(1, Math.floor(task.stepsPerEpoch / pointsPerEpoch));
+  const every = Math.max(1, Math.floor(stepsPerEpoch / pointsPerEpoch));
   let lossSum = 0;
   let lossCount = 0;
   let trainMs = 0;
@@ -50,7 +54,7 @@ export async function runTrial(
   let reason: string | undefined;
 
   const addPoint = (step: number, scores: Pick<CurvePoint, "testLoss" | "metric">) => {
-    const epoch = step / task.stepsPerEpoch;
+    const epoch = step / stepsPerEpoch;
     const trainLoss = lossSum / lossCount;
     const point = { step, epoch, seconds: trainMs / 1000, trainLoss, ...scores };
     points.push(point);
@@ -75,10 +79,12 @@ export async function runTrial(
     lossSum += loss;
     lossCount += 1;
 
-    const epochEnds = step % task.stepsPerEpoch === 0;
-    if (epochEnds || step === firstPoint || step % every === 0) {
+    const inEpoch = ((step - 1) % stepsPerEpoch) + 1;
+    const evaluate =
+      inEpoch % evaluateEvery === 0 || inEpoch === stepsPerEpoch || step === totalSteps;
+    if (evaluate || step === firstPoint || step % every === 0) {
       trainMs += clock.now() - started;
-      if (epochEnds) {
+      if (evaluate) {
         const from = clock.now();
         const { metric, loss: testLoss } = await task.evaluate(optimizer.params);
         evaluateMs += clock.now() - from;
