@@ -355,6 +355,11 @@ describe("error texts", () => {
       () => run({ x, y: { shape: [8], data: outside } }),
       'run: labels "y" must be in [0, 4), got 4 at index 5',
     );
+    const shared = { shape: [7], data: new Float32Array(new SharedArrayBuffer(28)) };
+    await refused(
+      () => run(batch, params, { ...gradients, "dense1/bias": shared }),
+      'run: leaf "dense1/bias" must not lie on shared memory, got a SharedArrayBuffer; use one thread for the arena, or copy',
+    );
     const { "dense1/bias": bias, ...rest } = params;
     await refused(
       () => run(batch, { ...rest }),

@@ -74,6 +74,7 @@ export function readLeaves(
     const { data } = leaf;
     requireFloat32(where, name, data);
     requireSize(where, `leaf "${name}"`, shape, data.length);
+    requireUnshared(where, `leaf "${name}"`, data);
     return data;
   });
 }
@@ -101,6 +102,7 @@ export function readBatch(
       );
     }
     requireSize(where, `batch "${name}"`, shape, data.length);
+    requireUnshared(where, `batch "${name}"`, data);
     return data;
   });
 }
@@ -120,6 +122,15 @@ function requireSize(where: string, what: string, shape: readonly number[], leng
   if (length !== sizeOf(shape)) {
     throw new RangeError(
       `${where}: ${what} of shape ${showShape(shape)} must hold ${sizeOf(shape)} elements, got ${length}`,
+    );
+  }
+}
+
+/** ONNX Runtime's Node binding refuses shared memory with "Invalid argument". */
+function requireUnshared(where: string, what: string, { buffer }: ArrayBufferView): void {
+  if (buffer instanceof SharedArrayBuffer) {
+    throw new TypeError(
+      `${where}: ${what} must not lie on shared memory, got a SharedArrayBuffer; use one thread for the arena, or copy`,
     );
   }
 }

@@ -1,4 +1,9 @@
-/** The reference backend: jax-js runs what it traced, compiled by its own WebAssembly backend. */
+/**
+ * The reference backend: jax-js runs what it traced, compiled by its own WebAssembly backend.
+ *
+ * jax-js 0.1.25 asks for two things Node 20 lacks, neither on the way taken here: `navigator` in its
+ * WebGPU tuner, iterator helpers in `einsum`. Nothing is polyfilled.
+ */
 
 import { init, jit, numpy as np } from "@jax-js/jax";
 import type { InputSlot } from "../signature.ts";

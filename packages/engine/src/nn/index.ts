@@ -1,6 +1,5 @@
-/** `nn`: layers, activations, losses and metrics that know nothing of jax-js's ownership rules. */
+/** `nn`: layers, losses and metrics that know nothing of jax-js's ownership rules. */
 
-export { gelu as geluOf, relu as reluOf } from "./activations.ts";
 export { glorotUniform, heNormal, type Initializer, zeros } from "./initializers.ts";
 export {
   defineLayer,

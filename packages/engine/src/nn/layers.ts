@@ -2,7 +2,6 @@
 
 import { sizeOf } from "@adastra/core";
 import type { Value } from "../trace/value.ts";
-import { gelu as geluOf, relu as reluOf } from "./activations.ts";
 import { glorotUniform, type Initializer, zeros } from "./initializers.ts";
 import { defineLayer, type Layer, type ParamSpec } from "./layer.ts";
 
@@ -57,7 +56,7 @@ function activation(kind: string, compute: (x: Value) => Value): Layer {
 
 /** max(x, 0); the gradient at 0 is 0, as in PyTorch. */
 export function relu(): Layer {
-  return activation("relu", reluOf);
+  return activation("relu", (x) => x.relu());
 }
 
 export function tanh(): Layer {
@@ -66,7 +65,7 @@ export function tanh(): Layer {
 
 /** x Φ(x), Φ the standard normal distribution function; not the tanh approximation. */
 export function gelu(): Layer {
-  return activation("gelu", geluOf);
+  return activation("gelu", (x) => x.gelu());
 }
 
 /** [batch, ...shape] to [batch, size]. */

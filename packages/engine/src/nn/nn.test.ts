@@ -75,7 +75,7 @@ describe("layers: backends agree with each other and with float64 differences", 
     for (const backend of ["cpu", "jax"] as const) {
       const { gradients, aux } = await gradientsOn(
         backend,
-        ({ w }) => [nn.reluOf(w!).sum(), { out: nn.reluOf(w!) }],
+        ({ w }) => [w!.relu().sum(), { out: w!.relu() }],
         p,
         {},
       );

@@ -99,6 +99,24 @@ export class Value {
     return Value.own(np.tanh(this.#array.ref));
   }
 
+  /**
+   * Rectifier: x where x > 0, else 0; NaN stays NaN.
+   *
+   * The gradient at exactly 0 is 0, as in PyTorch and TensorFlow; jax-js's own `relu` passes 1.
+   */
+  relu(): Value {
+    return this.lessEqual(0).select(0, this);
+  }
+
+  /**
+   * Gaussian error linear unit: x Φ(x) = x (1 + erf(x / √2)) / 2, PyTorch's default form.
+   *
+   * @see Hendrycks & Gimpel 2016, https://arxiv.org/abs/1606.08415
+   */
+  gelu(): Value {
+    return this.mul(this.mul(Math.SQRT1_2).erf().add(1)).mul(0.5);
+  }
+
   /** Elementwise maximum; where both are equal, the gradient goes to this operand. */
   maximum(other: Value | number): Value {
     return Value.own(np.maximum(this.#array.ref, Value.lend(other)));
