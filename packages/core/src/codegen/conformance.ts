@@ -43,7 +43,8 @@ export function bench(
   const scratch = 32;
   const first = scratch + frameBytes([kernel]) + GAP * bytes;
   const stride = Math.ceil((capacity + 2 * GAP) / 16) * 16 * bytes;
-  const memory = backend.allocate(first + kernel.streams.length * stride);
+  const used = first + kernel.streams.length * stride;
+  const memory = backend.allocate(used);
   // One kernel in, one out.
   const loaded = backend.load([kernel], dtype, memory, scratch)[0] as LoadedKernel;
   const data = elementsOf(dtype, memory.buffer);
@@ -59,7 +60,7 @@ export function bench(
       return data.subarray(start, start + count);
     };
     // A pattern that no result has: what is written shows, and so does what is read beyond the streams.
-    new Uint8Array(memory.buffer).fill(0xa5);
+    new Uint8Array(memory.buffer, 0, used).fill(0xa5);
     streams.forEach((values, s) => {
       elements(s).forEach((_, i, all) => {
         all[i] = values[i]!;
@@ -70,13 +71,13 @@ export function bench(
       frame.partials.fill(reductionIdentity(kind), r * PARTIALS, (r + 1) * PARTIALS);
     });
 
-    const before = new Uint32Array(memory.buffer.slice(0));
+    const before = new Uint32Array(memory.buffer.slice(0, used));
     for (let start = 0; start === 0 || start < count; start += piece) {
       frame.count[0] = Math.min(piece, count - start);
       frame.pointers.set(places.map((place) => place + start * bytes));
       loaded.run();
     }
-    const after = new Uint32Array(memory.buffer.slice(0));
+    const after = new Uint32Array(memory.buffer.slice(0, used));
 
     const results = [
       // Count and pointers change at the hands of the caller.
