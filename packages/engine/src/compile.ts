@@ -79,7 +79,7 @@ export interface CompiledForward<B = BatchArrays> {
  *
  * Shapes are static: `run` takes batches of the example's shape only. Gradients are written into the
  * arrays passed to `run` without a copy in between; parameters are read where they lie, which may be a
- * (not shared) WebAssembly.Memory.
+ * (not shared) WebAssembly.Memory. Backend `"cpu"` computes on the calling thread: train in a worker.
  *
  * @param loss - `(params, batch) => loss` or `=> [loss, aux]`: values in the form of `params` and
  *   `example`; the loss is a float32 scalar, aux values come back as float32 arrays by name.

@@ -7,6 +7,7 @@
  * "operand" here, so that equal nodes look equal.
  */
 
+import { sizeOf } from "@adastra/core";
 import { showShape } from "../errors.ts";
 import type { Attributes, DType, TensorType } from "./ir.ts";
 
@@ -227,7 +228,7 @@ export const OPS: Readonly<Record<OpName, OpSpec>> = {
     infer: ([x], attributes) => {
       const { shape, dtype } = x as TensorType;
       const to = ints(attributes, "shape");
-      if (product(to) !== product(shape)) {
+      if (sizeOf(to) !== sizeOf(shape)) {
         throw new RangeError(
           `Reshape: \`shape\` must keep the size of ${showShape(shape)}, got ${showShape(to)}`,
         );
@@ -366,10 +367,6 @@ function requireDType(dtype: DType, allowed: readonly DType[]): void {
 
 function shapeOf({ shape }: TensorType): readonly number[] {
   return shape;
-}
-
-function product(shape: readonly number[]): number {
-  return shape.reduce((size, extent) => size * extent, 1);
 }
 
 function wrap(index: number, extent: number): number {

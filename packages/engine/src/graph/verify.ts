@@ -1,5 +1,6 @@
 /** The verifier: what holds of a graph before and after every pass. */
 
+import { sizeOf } from "@adastra/core";
 import type { DType, Graph, Node, Tensor } from "./ir.ts";
 import { OPS } from "./ops.ts";
 
@@ -42,9 +43,9 @@ export function verify(graph: Graph, stage: string): Graph {
   }
   for (const [tensor, data] of graph.constants) {
     define(tensor, "a constant");
-    if (data.length !== size(tensor) || !(data instanceof ARRAY_OF[tensor.dtype])) {
+    if (data.length !== sizeOf(tensor.shape) || !(data instanceof ARRAY_OF[tensor.dtype])) {
       fail(
-        `constant t${tensor.id} ${tensor.dtype} of ${size(tensor)} with ${data.length} elements in a ${data.constructor.name}`,
+        `constant t${tensor.id} ${tensor.dtype} of ${sizeOf(tensor.shape)} with ${data.length} elements in a ${data.constructor.name}`,
       );
     }
   }
@@ -109,8 +110,4 @@ function problemOf({ op, inputs, attributes, outputs }: Node): string | undefine
   } catch (error) {
     return `refused: ${(error as Error).message}`; // `infer` throws RangeErrors
   }
-}
-
-function size({ shape }: Tensor): number {
-  return shape.reduce((product, extent) => product * extent, 1);
 }

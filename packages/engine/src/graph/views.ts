@@ -10,6 +10,7 @@
  * axes have the physical extent; every physical axis of extent other than 1 is held once.
  */
 
+import { sameShape } from "@adastra/core";
 import type { GraphBuilder } from "./builder.ts";
 import type { Attributes, Tensor } from "./ir.ts";
 import { broadcastShape, type OpName } from "./ops.ts";
@@ -84,7 +85,7 @@ export function elementwise(
 }
 
 /** The view's data with one physical axis a slot: held axes keep their extent, others get 1. */
-export function arrange(builder: GraphBuilder, view: View, slots: readonly number[]): Tensor {
+function arrange(builder: GraphBuilder, view: View, slots: readonly number[]): Tensor {
   const wanted = slots.filter((axis) => isHeld(view, axis));
   const dims = slots.map((axis) => (isHeld(view, axis) ? (view.shape[axis] as number) : 1));
   return reshapeTensor(builder, ordered(builder, view, wanted), dims);
@@ -249,8 +250,4 @@ function ordered(builder: GraphBuilder, view: View, order: readonly number[]): T
 
 function reshapeTensor(builder: GraphBuilder, tensor: Tensor, shape: readonly number[]): Tensor {
   return sameShape(tensor.shape, shape) ? tensor : builder.emit("Reshape", [tensor], { shape });
-}
-
-function sameShape(a: readonly number[], b: readonly number[]): boolean {
-  return a.length === b.length && a.every((extent, axis) => extent === b[axis]);
 }
