@@ -2,6 +2,7 @@
 
 import {
   type ArenaLayout,
+  bytesOf,
   type Extent,
   layOut,
   leavesOf,
@@ -102,6 +103,9 @@ export function compileOptimizer<D extends DType = "float32">(
   // The arena holds arrays of the dtype that `options` name, float32 where they name none.
   return new Compiled(optimizer, options) as CompiledOptimizer as CompiledOptimizer<D>;
 }
+
+/** Calls over the warm-up area at construction. */
+const WARMUP_CALLS = 4;
 
 /** Runs over tensors first..last, neighbours in the arena. */
 type Run = readonly [first: number, last: number];
@@ -331,19 +335,23 @@ class Compiled implements CompiledOptimizer {
     });
   }
 
-  /** First calls run in WebAssembly's baseline compiler: calls on the warm-up area bring in the optimised one. */
+  /**
+   * Pays at construction what the first steps would pay: the system hands out a page of fresh memory when it
+   * is first touched, and first calls run in WebAssembly's baseline compiler until the optimised one is ready.
+   */
   private warmUp(): void {
-    for (const { frame, run } of [...this.loaded.values()].map((kernel) => ({
-      frame: kernel.frame,
-      run: () => kernel.run(),
-    }))) {
+    const bytes = new Uint8Array(this.memory.buffer);
+    for (let page = 0; page < bytes.length; page += 4096) {
+      bytes[page] = 0;
+    }
+    for (const { frame, run } of this.loaded.values()) {
       frame.pointers.fill(this.layout.warmup);
       frame.count[0] = WARMUP_ELEMENTS;
-      for (let call = 0; call < 4 && this.backend === "wasm"; call++) {
+      for (let call = 0; call < WARMUP_CALLS && this.backend === "wasm"; call++) {
         run();
       }
     }
-    new Uint8Array(this.memory.buffer, this.layout.warmup, WARMUP_ELEMENTS * 4).fill(0);
+    bytes.fill(0, this.layout.warmup, this.layout.warmup + WARMUP_ELEMENTS * bytesOf(this.dtype));
   }
 
   /** Copies gradients into the arena and names the tensors that have one. */

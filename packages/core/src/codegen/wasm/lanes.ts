@@ -17,6 +17,11 @@ export interface Lanes {
   widened(vector: Local): Node[];
   /** The larger of each lane; NaN if either is. */
   larger(a: Node, b: Node): Node;
+  /**
+   * The same for a partial that is -∞ or not negative and a value that is not negative. The bits of such
+   * floats are ordered as integers, NaN above all: one instruction for the eight of an IEEE maximum.
+   */
+  largerMagnitude(partial: Node, value: Node): Node;
   /** The first lane as an f64. */
   widenedFirst(vector: Local): Node;
   /** The value of an instruction from those of its operands. */
@@ -41,6 +46,8 @@ export function lanesOf(dtype: DType): Lanes {
         widenedFirst: (vector) =>
           plain("f64.promote_f32", extractFirst("f32x4.extract_lane", get(vector))),
         larger: (a, b) => plain("f32x4.max", a, b),
+        // A NaN may carry a sign, which would make its bits negative.
+        largerMagnitude: (a, b) => plain("i32x4.max_s", a, plain("f32x4.abs", b)),
         compute: (e, operand) => compute(e, operand, "f32x4", "i32x4", float32),
       }
     : {
@@ -52,6 +59,8 @@ export function lanesOf(dtype: DType): Lanes {
         widened: (vector) => [get(vector)],
         widenedFirst: (vector) => extractFirst("f64x2.extract_lane", get(vector)),
         larger: (a, b) => plain("f64x2.max", a, b),
+        // WebAssembly has no maximum of 64-bit integers.
+        largerMagnitude: (a, b) => plain("f64x2.max", a, b),
         compute: (e, operand) => compute(e, operand, "f64x2", "i64x2", float64),
       };
 }

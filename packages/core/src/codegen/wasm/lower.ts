@@ -46,6 +46,8 @@ export function lowerKernel(kernel: Kernel, dtype: DType, name: string): Functio
 /** A kernel with the locals of its function. */
 interface Parts {
   readonly kernel: Kernel;
+  /** Instructions that have one value for all elements: computed once, before the loops. */
+  readonly shared: ReadonlySet<Id>;
   readonly lanes: Lanes;
   readonly layout: FrameLayout;
   /** Bytes of an element. */
@@ -74,9 +76,11 @@ function declare(kernel: Kernel, dtype: DType, name: string): Parts & { f: Funct
   const vector = (label: string): Local => f.local(label, "v128");
   const numbered = (n: number, label: string): Local[] =>
     Array.from({ length: n }, (_, i) => vector(`${label}_${i}`));
+  const shared = sharedValues(kernel);
   return {
     f,
     kernel,
+    shared,
     lanes,
     layout: frameLayout(kernel),
     bytes: formatOf(dtype).bytes,
@@ -87,9 +91,9 @@ function declare(kernel: Kernel, dtype: DType, name: string): Parts & { f: Funct
     pointers: kernel.streams.map((stream) => f.local(`to_${stream}`, "i32")),
     values: kernel.body.map((e, id) => {
       const label = labelOf(kernel, e, id);
-      if (isShared(e)) {
-        const shared = vector(label);
-        return Array.from({ length: vectors }, () => shared);
+      if (shared.has(id)) {
+        const once = vector(label);
+        return Array.from({ length: vectors }, () => once);
       }
       return numbered(vectors, label);
     }),
@@ -106,24 +110,40 @@ function labelOf(kernel: Kernel, e: Instruction, id: Id): string {
   return e.op === "scalar" ? kernel.scalars[e.index]! : `x${id}`;
 }
 
-/** Whether an instruction has one value for all elements. */
-function isShared(e: Instruction): boolean {
-  return e.op === "scalar" || e.op === "const";
+/** Scalars, constants, and what is computed from such alone: truth values that the host decides, above all. */
+function sharedValues({ body }: Kernel): ReadonlySet<Id> {
+  const shared = new Set<Id>();
+  body.forEach((e, id) => {
+    if (e.op !== "load" && operandsOf(e).every((operand) => shared.has(operand))) {
+      shared.add(id);
+    }
+  });
+  return shared;
 }
 
-function entry({ kernel, lanes, layout, frame, pointers, values }: Parts): Node[] {
+function operandsOf(e: Instruction): Id[] {
+  const operands = "cond" in e ? [e.cond] : [];
+  return [...operands, ...("a" in e ? [e.a] : []), ...("b" in e ? [e.b] : [])];
+}
+
+function entry({ kernel, shared, lanes, layout, frame, pointers, values }: Parts): Node[] {
+  const once = (e: Instruction): Node => {
+    switch (e.op) {
+      case "load":
+        throw new TypeError("lowerKernel: a load differs from element to element");
+      case "scalar":
+        return lanes.splat(load("f64.load", get(frame), layout.scalars + 8 * e.index));
+      case "const":
+        return lanes.splatConst(e.value);
+      default:
+        return lanes.compute(e, (operand) => get(values[operand]![0]!));
+    }
+  };
   return [
     ...pointers.map((pointer, s) =>
       set(pointer, load("i32.load", get(frame), layout.pointers + 4 * s)),
     ),
-    ...kernel.body.flatMap((e, id) => {
-      const value = values[id]![0]!;
-      if (e.op === "scalar") {
-        const scalar = load("f64.load", get(frame), layout.scalars + 8 * e.index);
-        return [set(value, lanes.splat(scalar))];
-      }
-      return e.op === "const" ? [set(value, lanes.splatConst(e.value))] : [];
-    }),
+    ...kernel.body.flatMap((e, id) => (shared.has(id) ? [set(values[id]![0]!, once(e))] : [])),
   ];
 }
 
@@ -131,20 +151,22 @@ function entry({ kernel, lanes, layout, frame, pointers, values }: Parts): Node[
 interface Access {
   load(stream: Local, position: number): Node;
   store(stream: Local, position: number, value: Local): Node;
-  accumulate(kind: "sum" | "max", reduction: number, position: number, value: Local): Node[];
+  accumulate(kind: "sum" | "max", reduction: number, position: number, value: Id): Node[];
 }
 
 /** Eight elements an iteration. */
 function wideLoop(parts: Parts): Node[] {
-  const { kernel, lanes, layout, bytes, vectors, frame, left, partials } = parts;
+  const { kernel, lanes, layout, bytes, vectors, frame, left, values, partials } = parts;
   const access: Access = {
     load: (stream, position) => load("v128.load", get(stream), 16 * position),
     store: (stream, position, value) => store("v128.store", get(stream), 16 * position, get(value)),
-    accumulate: (kind, reduction, position, value) => {
+    accumulate: (kind, reduction, position, id) => {
       const own = partials[reduction]!;
+      const value = values[id]![position]!;
       if (kind === "max") {
         const partial = own[position]!;
-        return [set(partial, lanes.larger(get(partial), get(value)))];
+        const larger = isNotNegative(kernel.body[id]!) ? lanes.largerMagnitude : lanes.larger;
+        return [set(partial, larger(get(partial), get(value)))];
       }
       return lanes.widened(value).map((wide, i, all) => {
         const partial = own[position * all.length + i]!;
@@ -168,6 +190,11 @@ function wideLoop(parts: Parts): Node[] {
       ...kernel.reductions.flatMap(({ kind }, r) => leavePartials(parts, kind, r)),
     ]),
   ];
+}
+
+/** A square or a magnitude: never negative, never -0, though NaN. */
+function isNotNegative(e: Instruction): boolean {
+  return e.op === "abs" || (e.op === "mul" && e.a === e.b);
 }
 
 /** Sums continue from the frame's partials, maxima join them at the end. */
@@ -210,14 +237,14 @@ function pairOffset(layout: FrameLayout, reduction: number, pair: number): numbe
 
 /** One element an iteration. */
 function tailLoop(parts: Parts): Node[] {
-  const { lanes, layout, bytes, frame, left, slot, pointers } = parts;
+  const { lanes, layout, bytes, frame, left, slot, pointers, values } = parts;
   const access: Access = {
     load: (stream) => load(lanes.loadFirst, get(stream), 0),
     store: (stream, _, value) => storeFirst(lanes.storeFirst, get(stream), 0, get(value)),
-    accumulate(kind, reduction, _, value) {
+    accumulate(kind, reduction, _, id) {
       const offset = layout.partials + 8 * PARTIALS * reduction;
       const before = load("f64.load", get(slot), offset);
-      const after = plain(`f64.${JOIN[kind]}`, before, lanes.widenedFirst(value));
+      const after = plain(`f64.${JOIN[kind]}`, before, lanes.widenedFirst(values[id]![0]!));
       return [store("f64.store", get(slot), offset, after)];
     },
   };
@@ -235,12 +262,12 @@ function tailLoop(parts: Parts): Node[] {
 
 /** The kernel's body for some vectors at once: each instruction for all of them before the next. */
 function elements(parts: Parts, positions: readonly number[], access: Access): Node[] {
-  const { kernel, lanes, pointers, values } = parts;
+  const { kernel, shared, lanes, pointers, values } = parts;
   const each = <T>(items: readonly T[], emit: (item: T, at: number, index: number) => Node[]) =>
     items.flatMap((item, index) => positions.flatMap((at) => emit(item, at, index)));
   return [
     ...each(kernel.body, (e, at, id) => {
-      if (e.op === "scalar" || e.op === "const") {
+      if (shared.has(id) || e.op === "scalar" || e.op === "const") {
         return [];
       }
       const value =
@@ -249,9 +276,7 @@ function elements(parts: Parts, positions: readonly number[], access: Access): N
           : lanes.compute(e, (operand) => get(values[operand]![at]!));
       return [set(values[id]![at]!, value)];
     }),
-    ...each(kernel.reductions, ({ kind, value }, at, r) =>
-      access.accumulate(kind, r, at, values[value]![at]!),
-    ),
+    ...each(kernel.reductions, ({ kind, value }, at, r) => access.accumulate(kind, r, at, value)),
     ...each(kernel.stores, ({ stream, value }, at) => [
       access.store(pointers[stream]!, at, values[value]![at]!),
     ]),

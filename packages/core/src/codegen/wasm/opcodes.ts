@@ -23,6 +23,7 @@ export const PLAIN = {
   "i32x4.shl": 0xfdab,
   "i32x4.shr_u": 0xfdad,
   "i32x4.add": 0xfdae,
+  "i32x4.max_s": 0xfdb8,
   "i64x2.shl": 0xfdcb,
   "i64x2.shr_u": 0xfdcd,
   "i64x2.add": 0xfdce,
