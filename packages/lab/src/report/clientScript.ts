@@ -64,7 +64,7 @@ function translated(path: string): string {
     loader: "ts",
     target: "es2022",
   });
-  return code.replace(/^(import .* from "\..*)\.ts";$/gm, '$1.js";');
+  return code.replace(/ from "(\.[^"]*)\.ts";$/gm, ' from "$1.js";');
 }
 
 /** Inside a script element only these two can end it or change how it is read. */

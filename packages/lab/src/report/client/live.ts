@@ -79,8 +79,9 @@ function showHead(state: LiveState, seconds: number | null, connection: string):
   const share = progressOf(state);
   byId("title").textContent =
     plan?.problem.title ?? (trials[0]?.spec.problem || "Waiting for a comparison");
-  if (byId("progress") instanceof HTMLProgressElement) {
-    (byId("progress") as HTMLProgressElement).value = share;
+  const progress = byId("progress");
+  if (progress instanceof HTMLProgressElement) {
+    progress.value = share;
   }
   byId("status").textContent = statusText(state, seconds, connection);
   byId("done").hidden = end === null;
