@@ -34,7 +34,11 @@ test("figures are written as a reader expects them", () => {
     "4 min 5 s",
     "2 h 10 min",
   ]);
-  expect([plural(1, "run"), plural(2, "run")]).toEqual(["1 run", "2 runs"]);
+  expect([plural(1, "run"), plural(2000, "run"), plural(0.25, "epoch")]).toEqual([
+    "1 run",
+    "2,000 runs",
+    "0.25 epochs",
+  ]);
   expect([listed(["a"]), listed(["a", "b", "c"])]).toEqual(["a", "a, b and c"]);
 });
 

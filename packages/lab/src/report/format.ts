@@ -55,9 +55,10 @@ export function formatSeconds(seconds: number): string {
     : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
-/** `1 run`, `2 runs`. */
+/** `1 run`, `2 runs`, `0.25 runs`. */
 export function plural(count: number, noun: string): string {
-  return `${formatCount(count)} ${noun}${count === 1 ? "" : "s"}`;
+  const figure = Number.isInteger(count) ? formatCount(count) : formatNumber(count);
+  return `${figure} ${noun}${count === 1 ? "" : "s"}`;
 }
 
 /** `a`, `a and b`, `a, b and c`. */

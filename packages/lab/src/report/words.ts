@@ -34,7 +34,7 @@ export function protocolSentences({ problem, protocol, entries }: Comparison): s
   const runSeconds = entries.reduce((sum, e) => sum + secondsOf(e.runs), 0);
   const heldOut = problem.data.length > 0 ? " and judged on data held out from training" : "";
   return [
-    `Equal tuning budget: every optimizer got ${plural(trials, "trial")} of ${plural(tuningEpochs, "epoch")}, each at a learning rate drawn from its own range (log-uniform, search seed ${searchSeed})${heldOut}; everything else stayed at its defaults.`,
+    `Equal tuning budget: every optimizer got ${plural(trials, "trial")} of ${plural(tuningEpochs, "epoch")}, at learning rates spread over its own range (log-uniform, one in each of ${formatCount(trials)} equal parts, at the same places for every optimizer; search seed ${searchSeed})${heldOut}; everything else stayed at its defaults.`,
     `Paired seeds: the best rate was then run from ${plural(seeds, "seed")} for ${plural(epochs, "epoch")}, batch ${formatCount(batch)}. Runs with the same seed start from the same parameters and see the same data in the same order.`,
     `Intervals in the table are 95 % percentile bootstrap intervals of the mean over seeds; with few seeds they are narrower than they deserve, and the paired test decides.`,
     `Seconds count training alone; evaluation is left out. Time to target is the median over seeds until ${problem.metric.name} first measured ${formatMetric(problem.target, problem.metric.unit)} or ${problem.metric.better === "higher" ? "more" : "less"}.`,
