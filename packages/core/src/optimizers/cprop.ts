@@ -103,7 +103,11 @@ export function cprop(
 
 /** 2·|F(z) − ½| for the chosen F. */
 function twiceDistance(cdf: Cdf, z: Expr): Expr {
-  const logistic = (x: Expr): Expr => mul(2, abs(sub(div(1, add(1, exp(neg(x)))), 0.5)));
+  // F = 1/(1 + e⁻ˣ) has 2·|F − ½| = (1 − e)/(1 + e) with e = e^(−|x|), which is 1 to the last bit beyond 80.
+  const logistic = (x: Expr): Expr => {
+    const e = exp(max(neg(abs(x)), -80));
+    return div(sub(1, e), add(1, e));
+  };
   switch (cdf) {
     case "normal":
       return abs(erf(mul(z, Math.SQRT1_2)));
