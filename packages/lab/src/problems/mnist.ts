@@ -42,7 +42,7 @@ function mnistProblem({
     },
     batch: 64,
     budget,
-    evaluationsPerEpoch: 4,
+    evaluationsPerEpoch: 3,
     engine: "onnxruntime-cpu",
     setting: {},
     schedule: (learningRate, totalSteps) => cosine(learningRate, totalSteps),
