@@ -139,6 +139,7 @@ describe("adastra compare", () => {
     expect(exitCode).toBe(130);
     expect(printed.out).toContain("3 of 6 trials");
     expect(printed.out).toContain("interrupted: the table holds what was finished");
+    expect(printed.out).toContain("tuning only: 90.00 % on held-out data, best of 1");
     const kept = JSON.parse(readFileSync(join(folder, "comparison.json"), "utf8")) as Comparison;
     expect(kept.interrupted).toBe(true);
     expect(kept.entries.flatMap(({ tuning, runs }) => [...tuning, ...runs]).length).toBe(3);

@@ -40,7 +40,7 @@ export async function doctorCommand(
       : checks
           .map(({ name, ok, optional, detail, fix }) => {
             const mark = ok ? "ok     " : optional ? "absent " : "MISSING";
-            return `${mark}  ${name.padEnd(18)}  ${detail}${fix === undefined ? "" : `\n${" ".repeat(29)}to get it: ${fix}`}\n`;
+            return `${mark}  ${name.padEnd(19)}  ${detail}${fix === undefined ? "" : `\n${" ".repeat(30)}to get it: ${fix}`}\n`;
           })
           .join(""),
   );

@@ -1,6 +1,6 @@
 /** The table a comparison ends with. */
 
-import type { Comparison, Entry, Interval, Verdict } from "../protocol.ts";
+import type { Comparison, Entry, Interval, ProblemInfo, Verdict } from "../protocol.ts";
 
 /** Aligned text, best first, with the protocol above and what it took below. */
 export function renderTable(comparison: Comparison): string {
@@ -25,7 +25,7 @@ export function renderTable(comparison: Comparison): string {
       const { summary } = entry;
       const head = [entry.optimizer.name, entry.chosenLearningRate?.toString() ?? "none"];
       if (summary === null) {
-        return [...head, whyNothing(entry), "", "", ""];
+        return [...head, whyNothing(entry, comparison.problem), "", "", ""];
       }
       const { lastMetric, timeToTarget, trainSeconds } = summary;
       return [
@@ -56,14 +56,22 @@ export function renderTable(comparison: Comparison): string {
   ].join("\n");
 }
 
-function whyNothing({ tuning, runs, chosenLearningRate }: Entry): string {
+function whyNothing(
+  { tuning, runs, chosenLearningRate }: Entry,
+  { metric: { better, unit } }: ProblemInfo,
+): string {
   const all = [...tuning, ...runs];
   if (all.length > 0 && all.every(({ status }) => status === "failed")) {
     return "failed";
   }
-  return chosenLearningRate === null && tuning.some(({ status }) => status === "diverged")
+  if (chosenLearningRate !== null) {
+    const metrics = tuning.map(({ lastMetric }) => lastMetric).filter((value) => value !== null);
+    const best = better === "higher" ? Math.max(...metrics) : Math.min(...metrics);
+    return `tuning only: ${decimals(best)}${unit && ` ${unit}`} on held-out data, best of ${metrics.length}`;
+  }
+  return tuning.some(({ status }) => status === "diverged")
     ? "every tuning trial diverged"
-    : "no finished run";
+    : "no finished trial";
 }
 
 function against(verdicts: readonly Verdict[], name: string): string {
@@ -76,8 +84,17 @@ function against(verdicts: readonly Verdict[], name: string): string {
 }
 
 function interval({ mean, low, high }: Interval): string {
-  const digits = Math.abs(mean) >= 10 ? 2 : 4;
+  const digits = decimalsOf(mean);
   return `${mean.toFixed(digits)} [${low.toFixed(digits)}, ${high.toFixed(digits)}]`;
+}
+
+function decimals(value: number): string {
+  return value.toFixed(decimalsOf(value));
+}
+
+/** Four digits or more, whatever the metric's size. */
+function decimalsOf(value: number): number {
+  return Math.abs(value) >= 10 ? 2 : 4;
 }
 
 function count(value: number, noun: string): string {
