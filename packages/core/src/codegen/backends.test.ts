@@ -120,6 +120,38 @@ describe.each(BACKENDS)("backend $name", (backend) => {
     expect(partials[0]).toBe(Math.fround(0.3));
   });
 
+  it.each(DTYPES)("limits %s values to constants of every kind as to values", (dtype) => {
+    const values = edgeValues(dtype);
+    const round = dtype === "float32" ? Math.fround : (x: number) => x;
+    for (const constant of [...values, 1e-60, -1e-60, 1e300, -1e300]) {
+      const [c, x] = [
+        { op: "const", value: constant } as const,
+        { op: "load", stream: 0 } as const,
+      ];
+      const kernel: Kernel = {
+        name: "limits",
+        streams: ["x", "min x c", "min c x", "max x c", "max c x"],
+        scalars: [],
+        body: [
+          x,
+          c,
+          { op: "min", a: 0, b: 1 },
+          { op: "min", a: 1, b: 0 },
+          { op: "max", a: 0, b: 1 },
+          { op: "max", a: 1, b: 0 },
+        ],
+        stores: [1, 2, 3, 4].map((stream) => ({ stream, value: stream + 1 })),
+        reductions: [],
+      };
+      const run = bench(backend, kernel, dtype, values.length);
+      const all = kernel.streams.map(() => values);
+      const { streams } = run({ count: values.length, streams: all, scalars: [] });
+      const min = values.map((value) => Math.min(round(value), round(constant)));
+      const max = values.map((value) => Math.max(round(value), round(constant)));
+      expect(streams.slice(1)).toEqual([min, min, max, max]);
+    }
+  });
+
   it("loads every stream before it stores, also where two streams are one array", () => {
     const swap: Kernel = {
       name: "swap",
@@ -178,6 +210,35 @@ describe.each(BACKENDS)("backend $name", (backend) => {
       foldPartials("max", Float64Array.from([...partials.slice(0, 3), 0, 5, 6, 7, 8]), 0),
     ).toBe(2 ** 24 + 1);
   });
+
+  it.each(DTYPES)(
+    "a NaN of either sign is the largest of %s values, squares and magnitudes",
+    (dtype) => {
+      const kernel: Kernel = {
+        name: "maxima",
+        streams: ["x"],
+        scalars: [],
+        body: [
+          { op: "load", stream: 0 },
+          { op: "neg", a: 0 },
+          { op: "mul", a: 0, b: 0 },
+          { op: "mul", a: 1, b: 1 },
+          { op: "abs", a: 1 },
+        ],
+        stores: [],
+        reductions: [0, 1, 2, 3, 4].map((value) => ({ kind: "max" as const, value })),
+      };
+      const x = Array.from({ length: 27 }, (_, i) => (i === 1 || i === 26 ? NaN : 5 - i));
+      const run = bench(backend, kernel, dtype, x.length);
+      const { partials } = run({ count: x.length, streams: [x], scalars: [] });
+      partials.forEach((partial, at) => {
+        expect(Number.isNaN(partial)).toBe(at % 8 === 1 || at % 8 === 2);
+      });
+      // What is left when only zeros of either sign came by.
+      const zeros = run({ count: 8, streams: [[0, -0, 0, -0, 0, -0, 0, -0]], scalars: [] });
+      expect(zeros.partials.slice(16)).toEqual(Array.from({ length: 24 }, () => 0));
+    },
+  );
 
   it("allocates zeroed memory of at least the size asked for, in whole doubles", () => {
     for (const bytes of [0, 1, 100_000]) {

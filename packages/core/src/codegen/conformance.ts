@@ -121,6 +121,8 @@ const UNARY = ["neg", "abs", "sqrt", "floor", "exponent", "exp2i"] as const;
 const ARITHMETIC = ["add", "sub", "mul", "div", "min", "max"] as const;
 const COMPARE = ["lt", "le", "eq"] as const;
 const LOGIC = ["and", "or"] as const;
+/** In float32 ±1e-60 round to zeros and 1e300 to infinity. */
+const CONSTANTS = [0.1, -2.5, 0, -0, 1e-40, 1e-60, -1e-60, 1e300, Infinity, -Infinity, NaN];
 
 /**
  * A kernel over every operation, two to four streams, several scalars, stores and reductions.
@@ -139,7 +141,9 @@ export function randomKernel(choose: (bound: number) => number): Kernel {
   const scalars = ["lr", "class", "x1"].slice(0, choose(4));
   streams.forEach((_, stream) => push({ op: "load", stream }, numbers));
   scalars.forEach((_, index) => push({ op: "scalar", index }, numbers));
-  push({ op: "const", value: from([0.1, -2.5, -0, 1e-40, 1e300, Infinity, NaN]) }, numbers);
+  for (let constants = 1 + choose(2); constants > 0; constants--) {
+    push({ op: "const", value: from(CONSTANTS) }, numbers);
+  }
 
   for (let length = choose(24); length > 0; length--) {
     const [a, b] = [from(numbers), from(numbers)];
@@ -159,6 +163,12 @@ export function randomKernel(choose: (bound: number) => number): Kernel {
     }
   }
 
+  // What is usually reduced: squares and magnitudes, for which a backend may know more than for others.
+  for (let reduced = choose(3); reduced > 0; reduced--) {
+    const a = from(numbers);
+    push(choose(2) === 0 ? { op: "mul", a, b: a } : { op: "abs", a }, numbers);
+  }
+
   return {
     name: "random kernel",
     streams,
@@ -167,9 +177,9 @@ export function randomKernel(choose: (bound: number) => number): Kernel {
     stores: streams.flatMap((_, stream) =>
       choose(3) === 0 ? [] : [{ stream, value: from(numbers) }],
     ),
-    reductions: Array.from({ length: choose(3) }, () => ({
+    reductions: Array.from({ length: choose(4) }, () => ({
       kind: from(["sum", "max"] as const),
-      value: from(numbers),
+      value: choose(2) === 0 ? from(numbers) : from(numbers.slice(-2)),
     })),
   };
 }
