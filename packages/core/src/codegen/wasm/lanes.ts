@@ -11,22 +11,25 @@ export interface Lanes {
   readonly loadFirst: LoadOp;
   readonly storeFirst: StoreLaneOp;
   /** A float64 in every lane, rounded to the dtype. */
-  splat(value: Node): Node;
-  splatConst(value: number): Node;
+  readonly splat: (value: Node) => Node;
+  readonly splatConst: (value: number) => Node;
   /** The lanes in float64, two a vector. */
-  widened(vector: Local): Node[];
+  readonly widened: (vector: Local) => Node[];
   /** The larger of each lane; NaN if either is. */
-  larger(a: Node, b: Node): Node;
+  readonly larger: (a: Node, b: Node) => Node;
   /**
    * The same for a partial that is -∞ or not negative and a value that is not negative. The bits of such
    * floats are ordered as integers, NaN above all: one instruction for the eight of an IEEE maximum.
    */
-  largerMagnitude(partial: Node, value: Node): Node;
+  readonly largerMagnitude: (partial: Node, value: Node) => Node;
   /** The first lane as an f64. */
-  widenedFirst(vector: Local): Node;
-  /** The value of an instruction from those of its operands. */
-  compute(e: Computed, operand: (id: Id) => Node): Node;
+  readonly widenedFirst: (vector: Local) => Node;
+  /** The value of an instruction from those of its operands; `constant` knows which of them are constants. */
+  readonly compute: (e: Computed, operand: (id: Id) => Node, constant: Constant) => Node;
 }
+
+/** The number that an instruction is, where it is a constant. */
+export type Constant = (id: Id) => number | undefined;
 
 /** Instructions that neither touch memory nor are the same for every element. */
 export type Computed = Exclude<Instruction, { op: "load" | "scalar" | "const" }>;
@@ -48,7 +51,7 @@ export function lanesOf(dtype: DType): Lanes {
         larger: (a, b) => plain("f32x4.max", a, b),
         // A NaN may carry a sign, which would make its bits negative.
         largerMagnitude: (a, b) => plain("i32x4.max_s", a, plain("f32x4.abs", b)),
-        compute: (e, operand) => compute(e, operand, "f32x4", "i32x4", float32),
+        compute: (e, operand, constant) => compute(e, operand, constant, "f32x4", "i32x4", float32),
       }
     : {
         perVector: 2,
@@ -61,7 +64,7 @@ export function lanesOf(dtype: DType): Lanes {
         larger: (a, b) => plain("f64x2.max", a, b),
         // WebAssembly has no maximum of 64-bit integers.
         largerMagnitude: (a, b) => plain("f64x2.max", a, b),
-        compute: (e, operand) => compute(e, operand, "f64x2", "i64x2", float64),
+        compute: (e, operand, constant) => compute(e, operand, constant, "f64x2", "i64x2", float64),
       };
 }
 
@@ -75,6 +78,7 @@ function float64(value: number): Node {
 function compute(
   e: Computed,
   operand: (id: Id) => Node,
+  constant: Constant,
   floats: "f32x4" | "f64x2",
   ints: "i32x4" | "i64x2",
   splat: (value: number) => Node,
@@ -90,12 +94,13 @@ function compute(
     case "sub":
     case "mul":
     case "div":
-    case "min":
-    case "max":
     case "lt":
     case "le":
     case "eq":
       return plain(`${floats}.${e.op}`, operand(e.a), operand(e.b));
+    case "min":
+    case "max":
+      return limit(e.op, e.a, e.b, operand, constant, floats, splat);
     case "and":
     case "or":
       return plain(`v128.${e.op}`, operand(e.a), operand(e.b));
@@ -122,4 +127,30 @@ function compute(
     default:
       return e satisfies never;
   }
+}
+
+/**
+ * Minimum and maximum. WebAssembly's own take some eight instructions for NaN and ±0. Against a constant c one
+ * does: pmax(x, c) is x < c ? c : x, so NaN stays, and zeros of two signs meet only at c = 0, where adding
+ * 0 turns the −0 that pmax keeps into the 0 it should be. pmin(x, c) is c < x ? c : x; it is right at c = 0,
+ * and wrong at c = −0 alone.
+ */
+function limit(
+  op: "min" | "max",
+  a: Id,
+  b: Id,
+  operand: (id: Id) => Node,
+  constant: Constant,
+  floats: "f32x4" | "f64x2",
+  splat: (value: number) => Node,
+): Node {
+  const [x, other] = constant(a) === undefined ? [a, b] : [b, a];
+  const exact = constant(other);
+  // As the lanes hold it: ±1e-60 is a zero in float32.
+  const c = exact === undefined || floats === "f64x2" ? exact : Math.fround(exact);
+  if (c === undefined || Number.isNaN(c) || (op === "min" && Object.is(c, -0))) {
+    return plain(`${floats}.${op}`, operand(a), operand(b));
+  }
+  const limited = plain(`${floats}.p${op}`, operand(x), operand(other));
+  return op === "max" && Object.is(c, 0) ? plain(`${floats}.add`, limited, splat(0)) : limited;
 }

@@ -26,7 +26,7 @@ import {
   tee,
   when,
 } from "./assembler.ts";
-import type { Lanes } from "./lanes.ts";
+import type { Constant, Lanes } from "./lanes.ts";
 import { lanesOf } from "./lanes.ts";
 
 /**
@@ -126,6 +126,13 @@ function operandsOf(e: Instruction): Id[] {
   return [...operands, ...("a" in e ? [e.a] : []), ...("b" in e ? [e.b] : [])];
 }
 
+function constantsOf({ body }: Kernel): Constant {
+  return (id) => {
+    const e = body[id]!;
+    return e.op === "const" ? e.value : undefined;
+  };
+}
+
 function entry({ kernel, shared, lanes, layout, frame, pointers, values }: Parts): Node[] {
   const once = (e: Instruction): Node => {
     switch (e.op) {
@@ -136,7 +143,7 @@ function entry({ kernel, shared, lanes, layout, frame, pointers, values }: Parts
       case "const":
         return lanes.splatConst(e.value);
       default:
-        return lanes.compute(e, (operand) => get(values[operand]![0]!));
+        return lanes.compute(e, (operand) => get(values[operand]![0]!), constantsOf(kernel));
     }
   };
   return [
@@ -156,7 +163,7 @@ interface Access {
 
 /** Eight elements an iteration. */
 function wideLoop(parts: Parts): Node[] {
-  const { kernel, lanes, layout, bytes, vectors, frame, left, values, partials } = parts;
+  const { kernel, lanes, bytes, vectors, frame, left, values, partials } = parts;
   const access: Access = {
     load: (stream, position) => load("v128.load", get(stream), 16 * position),
     store: (stream, position, value) => store("v128.store", get(stream), 16 * position, get(value)),
@@ -273,7 +280,7 @@ function elements(parts: Parts, positions: readonly number[], access: Access): N
       const value =
         e.op === "load"
           ? access.load(pointers[e.stream]!, at)
-          : lanes.compute(e, (operand) => get(values[operand]![at]!));
+          : lanes.compute(e, (operand) => get(values[operand]![at]!), constantsOf(kernel));
       return [set(values[id]![at]!, value)];
     }),
     ...each(kernel.reductions, ({ kind, value }, at, r) => access.accumulate(kind, r, at, value)),
