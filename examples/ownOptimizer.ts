@@ -22,6 +22,5 @@ for (let step = 0; step < 200; step++) {
   const x = optimizer.params.x?.data ?? [];
   optimizer.step({ x: Float32Array.from(x, (value, i) => (i + 1) * value) });
 }
-console.log(
-  `x after 200 steps: ${Array.from(optimizer.params.x?.data ?? [], (v) => v.toFixed(3))}`,
-);
+const x = Array.from(optimizer.params.x?.data ?? [], (value) => value.toFixed(3));
+console.log(`x after 200 steps: ${x.join(", ")}`);

@@ -32,10 +32,10 @@ export async function interleave(
   const times = new Map(contestants.map(({ name }) => [name, [] as number[]]));
   for (let round = -warmups; round < rounds; round++) {
     const order = round % 2 === 0 ? contestants : [...contestants].reverse();
-    for (const { name, run } of order) {
-      const ms = await run();
+    for (const contestant of order) {
+      const ms = await contestant.run();
       if (round >= 0) {
-        times.get(name)?.push(ms);
+        times.get(contestant.name)?.push(ms);
       }
     }
   }

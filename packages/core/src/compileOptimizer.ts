@@ -344,11 +344,11 @@ class Compiled implements CompiledOptimizer {
     for (let page = 0; page < bytes.length; page += 4096) {
       bytes[page] = 0;
     }
-    for (const { frame, run } of this.loaded.values()) {
-      frame.pointers.fill(this.layout.warmup);
-      frame.count[0] = WARMUP_ELEMENTS;
+    for (const loaded of this.loaded.values()) {
+      loaded.frame.pointers.fill(this.layout.warmup);
+      loaded.frame.count[0] = WARMUP_ELEMENTS;
       for (let call = 0; call < WARMUP_CALLS && this.backend === "wasm"; call++) {
-        run();
+        loaded.run();
       }
     }
     bytes.fill(0, this.layout.warmup, this.layout.warmup + WARMUP_ELEMENTS * bytesOf(this.dtype));

@@ -22,11 +22,14 @@ import { l2 } from "../transforms/weightDecay.ts";
 import { plan } from "./plan.ts";
 
 const planOf = (optimizer: Optimizer) => plan(toProgram(optimizer), "float32");
+const byName = (a = "", b = ""): number => a.localeCompare(b);
 /** Arrays that a pass loads and stores, by name. */
 const traffic = (optimizer: Optimizer) =>
   planOf(optimizer).passes.map(({ steady: { kernel } }) => ({
-    loads: kernel.body.flatMap((i) => (i.op === "load" ? [kernel.streams[i.stream]] : [])).sort(),
-    stores: kernel.stores.map(({ stream }) => kernel.streams[stream]).sort(),
+    loads: kernel.body
+      .flatMap((i) => (i.op === "load" ? [kernel.streams[i.stream]] : []))
+      .toSorted(byName),
+    stores: kernel.stores.map(({ stream }) => kernel.streams[stream]).toSorted(byName),
   }));
 
 describe("plan", () => {

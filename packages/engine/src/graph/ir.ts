@@ -7,20 +7,14 @@
  */
 
 import type { OpName } from "./ops.ts";
+import type { Attributes, TensorType } from "./types.ts";
 
-export type DType = "float32" | "int32" | "uint32" | "bool";
-
-export interface TensorType {
-  readonly shape: readonly number[];
-  readonly dtype: DType;
-}
+export type { Attributes, DType, TensorType } from "./types.ts";
 
 export interface Tensor extends TensorType {
   /** Unique within a graph; its ONNX name is `t<id>`. */
   readonly id: number;
 }
-
-export type Attributes = Readonly<Record<string, number | readonly number[]>>;
 
 export interface Node {
   readonly op: OpName;

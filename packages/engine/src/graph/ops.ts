@@ -9,7 +9,7 @@
 
 import { sizeOf } from "@adastra/core";
 import { showShape } from "../errors.ts";
-import type { Attributes, DType, TensorType } from "./ir.ts";
+import type { Attributes, DType, TensorType } from "./types.ts";
 
 export type OpName =
   | UnaryOp
