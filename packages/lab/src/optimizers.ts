@@ -33,7 +33,7 @@ export interface OptimizerSetting {
 
 /** An optimizer of the catalogue: what is known about it, and how it is built. */
 export interface CatalogueEntry extends OptimizerInfo {
-  build(setting: OptimizerSetting): Optimizer;
+  readonly build: (setting: OptimizerSetting) => Optimizer;
 }
 
 const adaptive = ({ b1, b2, eps }: OptimizerSetting) => ({

@@ -50,15 +50,17 @@ export async function compareCommand(
 ): Promise<CompareOutcome> {
   const plan = planComparison(problemName, options);
   const { terminal, clock } = world;
+  const started = clock.now();
   const folder = options.out ?? join("runs", timestamp(world.now()));
   makeFolder(folder);
 
-  const pool = world.createPool(plan.problem, options.workers);
   const controller = new AbortController();
+  const pool = world.createPool(plan.problem, options.workers);
   const progress = createProgress(
     { ...plan, optimizers: plan.optimizers.map(({ name }) => name) },
     terminal,
     clock,
+    started,
   );
   world.watch?.({
     kind: "plan",

@@ -21,9 +21,17 @@ export interface Progress {
 /** Milliseconds between two lines where there is no terminal. */
 const quietMs = 5000;
 
-/** Work is counted in epochs, so that long and short trials weigh as they should. */
-export function createProgress(plan: ProgressPlan, terminal: Terminal, clock: Clock): Progress {
-  const started = clock.now();
+/**
+ * Work is counted in epochs, so that long and short trials weigh as they should.
+ *
+ * @param started - what the clock said when the command began.
+ */
+export function createProgress(
+  plan: ProgressPlan,
+  terminal: Terminal,
+  clock: Clock,
+  started: number,
+): Progress {
   const epochsEach = plan.trials * plan.tuningEpochs + plan.seeds * plan.epochs;
   const epochsAll = epochsEach * plan.optimizers.length;
   const trialsAll = (plan.trials + plan.seeds) * plan.optimizers.length;

@@ -3,9 +3,9 @@
 /** Where a command prints. */
 export interface Terminal {
   /** Results, on standard output. */
-  out(text: string): void;
+  readonly out: (text: string) => void;
   /** Progress and complaints, on standard error. */
-  err(text: string): void;
+  readonly err: (text: string) => void;
   /** Whether standard error is a terminal that bars can be drawn on. */
   readonly isTty: boolean;
 }

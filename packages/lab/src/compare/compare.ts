@@ -87,12 +87,9 @@ export async function compare(
   }
   signal?.addEventListener("abort", interrupt);
   const entries = await Promise.all(
-    optimizers.map(async ({ build: _, ...catalogued }): Promise<Entry> => {
-      const optimizer: OptimizerInfo = {
-        ...catalogued,
-        learningRates: problem.learningRates ?? catalogued.learningRates,
-      };
-      const { name, learningRates } = optimizer;
+    optimizers.map(async ({ name, title, paper, stateBytes, ...entry }): Promise<Entry> => {
+      const learningRates = problem.learningRates ?? entry.learningRates;
+      const optimizer: OptimizerInfo = { name, title, paper, stateBytes, learningRates };
       const spec = { problem: problem.info.name, optimizer: name };
       const tuning = await runAll(
         draws.map((share, trial) => ({

@@ -35,7 +35,7 @@ export interface Problem<Data = unknown> {
 /** A problem made ready on one thread. */
 export interface OpenProblem {
   /** The same initial parameters and the same order of the data for the same seed, whatever the optimizer. */
-  start(trial: Pick<TrialSpec, "seed" | "phase">): Task;
+  readonly start: (trial: Pick<TrialSpec, "seed" | "phase">) => Task;
 }
 
 /** One trial's view of a problem. */

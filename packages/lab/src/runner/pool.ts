@@ -142,7 +142,7 @@ export function createPool({
       }
     },
     close: async () => {
-      await Promise.all(slots.map((slot) => slot.worker?.terminate()));
+      await Promise.all(slots.flatMap(({ worker }) => (worker ? [worker.terminate()] : [])));
     },
   };
 }

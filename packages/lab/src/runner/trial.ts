@@ -72,7 +72,7 @@ export async function runTrial(
     const loss = await task.gradient(optimizer.params, optimizer.gradients);
     if (!Number.isFinite(loss)) {
       status = "diverged";
-      reason = `runTrial: the loss must be finite, got ${loss} at step ${step} of "${spec.id}"; lower the learning rate ${spec.learningRate}`;
+      reason = `runTrial: the loss must be finite, got ${loss} at step ${step} of "${spec.id}"; lower the learning rate`;
       break;
     }
     optimizer.step();
@@ -90,7 +90,7 @@ export async function runTrial(
         evaluateMs += clock.now() - from;
         if (!Number.isFinite(metric) || (testLoss !== undefined && !Number.isFinite(testLoss))) {
           status = "diverged";
-          reason = `runTrial: the evaluation must be finite, got ${metric} with loss ${testLoss} after step ${step} of "${spec.id}"; lower the learning rate ${spec.learningRate}`;
+          reason = `runTrial: the evaluation must be finite, got ${metric} with loss ${testLoss} after step ${step} of "${spec.id}"; lower the learning rate`;
           break;
         }
         addPoint(step, { metric, ...(testLoss !== undefined && { testLoss }) });
