@@ -33,7 +33,7 @@ export async function startCommand(
     );
     const { exitCode, comparison } = await compareCommand(
       "mnist-mlp",
-      { ...options, optimizers, trials: 3, seeds: 3, epochs: 1, tuningEpochs: 0.25 },
+      { ...options, optimizers, trials: 3, seeds: 3, epochs: 0.75, tuningEpochs: 0.2 },
       { ...world, watch: (message) => studio.publish(message) },
     );
     if (terminal.isTty && !comparison.interrupted) {
