@@ -5,5 +5,5 @@ import { install, requireNode, run, tool } from "./prepare.mjs";
 
 requireNode();
 install();
-tool("typescript/bin/tsc", "-b", "packages/lab");
+tool("typescript/bin/tsc", "-b", "packages/lab", "packages/lab/src/report/client");
 run(process.execPath, ["packages/lab/dist/cli/main.js", "start", ...process.argv.slice(2)]);
