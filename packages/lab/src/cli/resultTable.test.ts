@@ -44,7 +44,7 @@ const comparison: Comparison = {
     title: "A problem",
     metric: { name: "accuracy", better: "higher", unit: "%" },
     parameters: 1,
-    data: [],
+    data: [{ name: "d", sha256: "0" }],
     target: 97,
   },
   protocol: { trials: 1, seeds: 3, epochs: 2, tuningEpochs: 0.5, batch: 64, searchSeed: 1 },

@@ -47,7 +47,7 @@ export function renderTable(comparison: Comparison): string {
     "",
     ...align(rows),
     "",
-    `Each optimizer: ${count(protocol.trials, "tuning trial")} of ${count(protocol.tuningEpochs, "epoch")} on held-out data, then the best rate from the same seeds.`,
+    `Each optimizer: ${count(protocol.trials, "tuning trial")} of ${count(protocol.tuningEpochs, "epoch")}${problem.data.length > 0 ? " on held-out data" : ""}, then the best rate from the same seeds.`,
     `${comparison.trialsDone} of ${comparison.trialsPlanned} trials in ${comparison.wallSeconds.toFixed(1)} s${comparison.interrupted ? ", interrupted: the table holds what was finished" : ""}.`,
     ...unfinished.map(
       ({ spec, status, reason }) => `${status}: ${reason ?? spec.id} (rate ${spec.learningRate})`,
