@@ -162,6 +162,19 @@ describe("compileOptimizer", () => {
       'compileOptimizer: leaf "x" has shape [3], got [2]; pass an array of the leaf\'s shape',
     ],
     [
+      () =>
+        compileOptimizer(adam(), { params: two(), learningRate: undefined as unknown as number }),
+      "compileOptimizer: `learningRate` must be a number or a schedule, got undefined",
+    ],
+    [
+      () =>
+        compileOptimizer(adam(), {
+          params: { ...two(), "dense/bias": two().dense.bias },
+          learningRate: 1,
+        }),
+      'flatten: paths must be unique, got "dense/bias" twice; rename a key that holds a slash',
+    ],
+    [
       () => compileOptimizer(adam(), { params: two(), learningRate: -1 }),
       "step: the learning rate of step 1 must be finite and at least 0, got -1",
     ],

@@ -149,6 +149,12 @@ class Compiled implements CompiledOptimizer {
     const leaves = checkParams(params);
     requireOneOf("compileOptimizer", "dtype", dtype, ["float32", "float64"]);
     requireOneOf("compileOptimizer", "nonFinite", nonFinite, ["propagate", "skip", "throw"]);
+    requireThat(
+      typeof learningRate === "number" || typeof learningRate === "function",
+      "compileOptimizer",
+      "`learningRate` must be a number or a schedule",
+      learningRate,
+    );
     this.learningRate = typeof learningRate === "number" ? () => learningRate : learningRate;
     requireLearningRate(this.learningRate(0), 1);
 

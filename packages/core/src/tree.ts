@@ -10,12 +10,19 @@ export type Tree<A extends NumericArray = NumericArray> = {
 /**
  * Leaves of a tree by path, depth first in key order of the objects.
  * An already flat record of leaves passes through unchanged, its slashed keys kept.
+ *
+ * @throws RangeError when two leaves have the same path.
  */
 export function flatten<A extends NumericArray>(tree: Tree<A>): Leaves<A> {
   const leaves: Record<string, Leaf<A>> = {};
   const walk = (branch: Tree<A>, prefix: string): void => {
     for (const [key, child] of Object.entries(branch)) {
       const path = prefix === "" ? key : `${prefix}/${key}`;
+      if (path in leaves) {
+        throw new RangeError(
+          `flatten: paths must be unique, got "${path}" twice; rename a key that holds a slash`,
+        );
+      }
       if (isLeaf(child)) {
         leaves[path] = child;
       } else {
