@@ -73,7 +73,7 @@ describe("the packed packages", () => {
   });
 
   it("bring the command", () => {
-    const main = join("node_modules", "adastra", "dist", "cli", "main.js");
+    const main = join("node_modules", "adastra", "bin", "adastra.mjs");
     expect(node(main, "--help")).toContain("compare");
   });
 
