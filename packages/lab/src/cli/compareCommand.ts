@@ -68,7 +68,10 @@ export async function compareCommand(
     optimizers: plan.optimizers.map(({ name, title }) => ({ name, title })),
     trialsPlanned: plannedTrials(plan),
   });
-  const release = world.onInterrupt(() => controller.abort());
+  const release = world.onInterrupt(() => {
+    terminal.err("\nstopping: finished trials are kept; press Ctrl-C again to leave at once\n");
+    controller.abort();
+  });
   let comparison: Comparison;
   try {
     comparison = await compare(plan, {

@@ -45,7 +45,6 @@ const world: CompareWorld = {
         process.exit(exitCodes.interrupted);
       }
       asked = true;
-      terminal.err("\nstopping: finished trials are kept; press Ctrl-C again to leave at once\n");
       handler();
     };
     process.on("SIGINT", answer);
