@@ -22,6 +22,8 @@ export interface Extent {
 
 export interface ArenaLayout {
   readonly extents: readonly Extent[];
+  /** Elements of a segment, padding included. */
+  readonly elements: number;
   /** Byte offset of each array's slot 0, and bytes from slot to slot. */
   readonly bases: readonly number[];
   readonly slotBytes: number;
@@ -63,7 +65,7 @@ export function layOut(
     offset += slots * slotBytes;
     return base;
   });
-  return { extents, bases, slotBytes, scratch: 0, warmup, bytes: offset };
+  return { extents, elements, bases, slotBytes, scratch: 0, warmup, bytes: offset };
 }
 
 /** A leaf of an array's slot, as a view on the memory. */

@@ -24,11 +24,11 @@ import {
 import { GRADIENT, PARAMS, type Pass, type Plan, plan, type Variant } from "./codegen/plan.ts";
 import { refreshRange } from "./codegen/windows.ts";
 import type { Leaf, Leaves, NumericArray } from "./contracts.ts";
-import { NonFiniteError, requireOneOf, requireThat, ShapeMismatchError } from "./errors.ts";
-import { type Optimizer, toProgram } from "./optimizer.ts";
+import { NonFiniteError, requireOneOf, requireThat, ShapeMismatchError, show } from "./errors.ts";
+import { type Optimizer, requireOptimizer, toProgram } from "./optimizer.ts";
 import type { Schedule } from "./schedules/schedules.ts";
 import { checkState, type LeafState, type OptimizerState } from "./state.ts";
-import { flatten, sizeOf, type Tree } from "./tree.ts";
+import { flatten, isNumericArray, sizeOf, type Tree } from "./tree.ts";
 
 /** The array type of a dtype. */
 export type ArrayOf<D extends DType> = D extends "float64" ? Float64Array : Float32Array;
@@ -70,12 +70,13 @@ export interface CompiledOptimizer<D extends DType = DType> {
   readonly plan: Plan;
   /**
    * Takes one step with what stands in `gradients`, or with the arrays given: those are copied, and leaves
-   * without one are skipped, state and step number included.
+   * without one are skipped, state and step number included. A step without any gradient still counts for the
+   * schedule.
    *
    * @throws ShapeMismatchError or RangeError for gradients that do not fit, NonFiniteError under
    * `nonFinite: "throw"`, RangeError for a learning rate that is negative or not finite. Nothing has changed then.
    */
-  step(gradients?: Readonly<Record<string, NumericArray | undefined>>): StepResult;
+  step(gradients?: Readonly<Record<string, NumericArray | null | undefined>>): StepResult;
   /** Parameters and state by name, copied. */
   save(): OptimizerState;
   /**
@@ -126,6 +127,8 @@ class Compiled implements CompiledOptimizer {
   /** The leaves of each slot of the gradient's ring. */
   private readonly gradientSlots: readonly Leaves[];
   private steps = 0;
+  /** Tensors by path. */
+  private readonly tensorAt: ReadonlyMap<string, number>;
   /** Steps taken, tensor by tensor. */
   private readonly counts: number[];
   /** Host values, tensor by tensor. */
@@ -146,15 +149,15 @@ class Compiled implements CompiledOptimizer {
       nonFinite = "propagate",
     }: CompileOptions,
   ) {
+    requireOptimizer("compileOptimizer", "`optimizer`", optimizer);
     const leaves = checkParams(params);
     requireOneOf("compileOptimizer", "dtype", dtype, ["float32", "float64"]);
     requireOneOf("compileOptimizer", "nonFinite", nonFinite, ["propagate", "skip", "throw"]);
-    requireThat(
-      typeof learningRate === "number" || typeof learningRate === "function",
-      "compileOptimizer",
-      "`learningRate` must be a number or a schedule",
-      learningRate,
-    );
+    if (typeof learningRate !== "number" && typeof learningRate !== "function") {
+      throw new TypeError(
+        `compileOptimizer: \`learningRate\` must be a number or a schedule, got ${show(learningRate)}`,
+      );
+    }
     this.learningRate = typeof learningRate === "number" ? () => learningRate : learningRate;
     requireLearningRate(this.learningRate(0), 1);
 
@@ -174,6 +177,7 @@ class Compiled implements CompiledOptimizer {
     this.warmUp();
 
     const { extents } = this.layout;
+    this.tensorAt = new Map(extents.map(({ path }, tensor) => [path, tensor]));
     this.counts = extents.map(() => 0);
     this.values = extents.map(() => new Float64Array(this.plan.host.slots));
     this.queues = extents.map(() =>
@@ -214,7 +218,7 @@ class Compiled implements CompiledOptimizer {
     return elements * (this.dtype === "float32" ? 4 : 8);
   }
 
-  step(gradients?: Readonly<Record<string, NumericArray | undefined>>): StepResult {
+  step(gradients?: Readonly<Record<string, NumericArray | null | undefined>>): StepResult {
     const learningRate = this.learningRate(this.steps);
     requireLearningRate(learningRate, this.steps + 1);
     const active = gradients === undefined ? this.allTensors() : this.accept(gradients);
@@ -361,31 +365,37 @@ class Compiled implements CompiledOptimizer {
     bytes.fill(0, this.layout.warmup, this.layout.warmup + WARMUP_ELEMENTS * bytesOf(this.dtype));
   }
 
-  /** Copies gradients into the arena and names the tensors that have one. */
-  private accept(gradients: Readonly<Record<string, NumericArray | undefined>>): number[] {
-    const known = new Set(this.layout.extents.map(({ path }) => path));
+  /** Copies gradients into the arena and names the tensors that have one; copies nothing when one is wrong. */
+  private accept(gradients: Readonly<Record<string, NumericArray | null | undefined>>): number[] {
+    const given: [tensor: number, data: NumericArray][] = [];
     for (const [path, data] of Object.entries(gradients)) {
-      requireThat(
-        known.has(path),
-        "step",
-        "gradients must belong to leaves",
-        path,
-        `leaves are ${[...known].join(", ")}`,
-      );
-      const extent = this.layout.extents.find((each) => each.path === path) as Extent;
-      if (data !== undefined && data.length !== extent.size) {
+      const tensor = this.tensorAt.get(path);
+      if (tensor === undefined) {
+        const paths = [...this.tensorAt.keys()];
+        const shown = paths.slice(0, 8).join(", ") + (paths.length > 8 ? ", ..." : "");
+        throw new RangeError(
+          `step: gradients must belong to leaves, got "${path}"; leaves are ${shown}`,
+        );
+      }
+      if (data === null || data === undefined) {
+        continue;
+      }
+      if (!isNumericArray(data)) {
+        throw new TypeError(
+          `step: the gradient of leaf "${path}" must be a Float32Array or Float64Array, got ${show(data)}; convert it`,
+        );
+      }
+      const extent = this.extent(tensor);
+      if (data.length !== extent.size) {
         throw new ShapeMismatchError("step", path, extent.shape, [data.length]);
       }
+      given.push([tensor, data]);
     }
-    const active = this.allTensors().filter(
-      (tensor) => gradients[this.extent(tensor).path] !== undefined,
-    );
-    const targets = this.gradients;
-    for (const tensor of active) {
-      const { path } = this.extent(tensor);
-      (targets[path] as Leaf).data.set(gradients[path] as NumericArray);
+    for (const [tensor, data] of given) {
+      const slot = this.slotAt(GRADIENT, (this.counts[tensor] as number) + 1, 0);
+      this.view(GRADIENT, slot, this.extent(tensor)).set(data);
     }
-    return active;
+    return given.map(([tensor]) => tensor).toSorted((a, b) => a - b);
   }
 
   private hasFiniteGradient(tensor: number): boolean {
@@ -438,7 +448,11 @@ class Compiled implements CompiledOptimizer {
     if (pass.refresh === undefined) {
       pieces.push([pass.steady, 0, end - start]);
     } else {
-      const [from, to] = refreshRange(t, end - start);
+      const refreshed = refreshRange(t, this.layout.elements);
+      const [from, to] = refreshed.map((at) => Math.min(Math.max(at, start), end) - start) as [
+        number,
+        number,
+      ];
       pieces.push([pass.steady, 0, from], [pass.refresh, from, to], [pass.steady, to, end - start]);
     }
     let partials: Float64Array | undefined;
@@ -608,7 +622,7 @@ function checkParams(params: Tree): Leaves {
 
 function requireLearningRate(value: number, step: number): void {
   requireThat(
-    value >= 0 && value < Number.POSITIVE_INFINITY,
+    typeof value === "number" && value >= 0 && value < Number.POSITIVE_INFINITY,
     "step",
     `the learning rate of step ${step} must be finite and at least 0`,
     value,

@@ -52,12 +52,17 @@ export function requireThat(
 
 /** A decay rate β in [0, 1). */
 export function requireDecay(where: string, name: string, value: number): void {
-  requireThat(value >= 0 && value < 1, where, `\`${name}\` must be in [0, 1)`, value);
+  requireThat(
+    isNumber(value) && value >= 0 && value < 1,
+    where,
+    `\`${name}\` must be in [0, 1)`,
+    value,
+  );
 }
 
 export function requireNonNegative(where: string, name: string, value: number): void {
   requireThat(
-    value >= 0 && value < Number.POSITIVE_INFINITY,
+    isNumber(value) && value >= 0 && value < Number.POSITIVE_INFINITY,
     where,
     `\`${name}\` must be finite and at least 0`,
     value,
@@ -66,11 +71,33 @@ export function requireNonNegative(where: string, name: string, value: number): 
 
 export function requirePositive(where: string, name: string, value: number): void {
   requireThat(
-    value > 0 && value < Number.POSITIVE_INFINITY,
+    isNumber(value) && value > 0 && value < Number.POSITIVE_INFINITY,
     where,
     `\`${name}\` must be finite and greater than 0`,
     value,
   );
+}
+
+/** A share in [0, 1], or in (0, 1]. */
+export function requireShare(
+  where: string,
+  name: string,
+  value: number,
+  interval: "[0, 1]" | "(0, 1]" = "[0, 1]",
+): void {
+  const above = interval === "[0, 1]" ? value >= 0 : value > 0;
+  const ok = isNumber(value) && above && value <= 1;
+  requireThat(ok, where, `\`${name}\` must be in ${interval}`, value);
+}
+
+/** A switch: true or false, and nothing that merely counts as such. */
+export function requireFlag(where: string, name: string, value: boolean): void {
+  requireThat(typeof value === "boolean", where, `\`${name}\` must be true or false`, value);
+}
+
+/** Text compares with numbers; only a number is one. */
+function isNumber(value: unknown): boolean {
+  return typeof value === "number";
 }
 
 export function requireCount(where: string, name: string, value: number): void {

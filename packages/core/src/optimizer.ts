@@ -60,7 +60,8 @@ export interface Optimizer<K extends string = string> {
  * Defines an optimizer or transform by its program.
  *
  * @param name - lower-case, the name errors and checkpoints show.
- * @param state - what it keeps; keys are the names in checkpoints and must not be `g`, `p`, `t` or `lr`.
+ * @param state - what it keeps; keys are the names in checkpoints and must not be `g`, `p`, `t`, `lr`, `size`,
+ * `totalSize`, a numbered `window` or `history`, or a property that every object has.
  * @param step - the program; see `Optimizer`.
  * @example
  * const signSgd = defineOptimizer("signSgd", {}, ({ g, lr }) => ({ update: neg(mul(lr, sign(g))), next: {} }));
@@ -71,14 +72,33 @@ export function defineOptimizer<K extends string>(
   step: (inputs: StepInputs & Readonly<Record<K, Expr>>) => StepOutputs<K>,
 ): Optimizer<K> {
   for (const key of Object.keys(state)) {
-    if (key === "g" || key === "p" || key === "t" || key === "lr") {
+    if (isReserved(key)) {
       throw new TypeError(
-        `defineOptimizer: state keys of "${name}" must not be g, p, t or lr, got "${key}"; rename it`,
+        `defineOptimizer: state keys of "${name}" must not be names that programs give other things, got "${key}"; rename it`,
       );
     }
   }
   // Whoever calls `step` passes every key of `state`, and may pass more.
   return { name, state, step: step as Optimizer<K>["step"] };
+}
+
+/** A key that `taken` does not hold: the key itself, else with the first free number before it. */
+export function uniqueKey(key: string, taken: Readonly<Record<string, unknown>>, from = 2): string {
+  for (let number = from, unique = key; ; number++) {
+    if (!Object.hasOwn(taken, unique)) {
+      return unique;
+    }
+    unique = `${number}.${key}`;
+  }
+}
+
+/** @throws TypeError for what is not an optimizer, such as a constructor that was not called. */
+export function requireOptimizer(where: string, name: string, value: Optimizer): void {
+  if (typeof value?.step !== "function" || typeof value.state !== "object") {
+    throw new TypeError(
+      `${where}: ${name} must be an optimizer, got ${typeof value}; call its constructor, as in adam()`,
+    );
+  }
 }
 
 /** A closed program: every array after the step, as an expression of the arrays before it. */
@@ -88,6 +108,13 @@ export interface Program {
   /** The parameter after the step. */
   readonly params: Expr;
   readonly next: Readonly<Record<string, Expr>>;
+}
+
+const INPUTS: readonly string[] = ["g", "p", "t", "lr", "size", "totalSize"];
+
+/** Names of inputs, of the arrays that the planner adds, and of what every object inherits. */
+function isReserved(key: string): boolean {
+  return INPUTS.includes(key) || /^(window|history)\d+$/.test(key) || key in {};
 }
 
 /** Calls the program with inputs named after the arrays they stand for. */

@@ -11,14 +11,19 @@ export type Tree<A extends NumericArray = NumericArray> = {
  * Leaves of a tree by path, depth first in key order of the objects.
  * An already flat record of leaves passes through unchanged, its slashed keys kept.
  *
- * @throws RangeError when two leaves have the same path.
+ * @throws RangeError when two leaves have the same path; TypeError for what is neither leaf nor record.
  */
 export function flatten<A extends NumericArray>(tree: Tree<A>): Leaves<A> {
   const leaves: Record<string, Leaf<A>> = {};
   const walk = (branch: Tree<A>, prefix: string): void => {
     for (const [key, child] of Object.entries(branch)) {
       const path = prefix === "" ? key : `${prefix}/${key}`;
-      if (path in leaves) {
+      if (key === "__proto__" || !(isLeaf(child) || isBranch(child))) {
+        throw new TypeError(
+          `flatten: "${path}" must be a leaf { shape, data } with a typed array, or a record of such, got ${describe(child)}; wrap or rename it`,
+        );
+      }
+      if (Object.hasOwn(leaves, path)) {
         throw new RangeError(
           `flatten: paths must be unique, got "${path}" twice; rename a key that holds a slash`,
         );
@@ -30,6 +35,11 @@ export function flatten<A extends NumericArray>(tree: Tree<A>): Leaves<A> {
       }
     }
   };
+  if (!isBranch(tree)) {
+    throw new TypeError(
+      `flatten: a tree must be a record of leaves { shape, data }, got ${describe(tree)}; pass model parameters`,
+    );
+  }
   walk(tree, "");
   return leaves;
 }
@@ -43,6 +53,35 @@ export function sameShape(a: readonly number[], b: readonly number[]): boolean {
   return a.length === b.length && a.every((extent, axis) => extent === b[axis]);
 }
 
+/** Whether a value is an array that parameters, gradients and state may be kept in. */
+export function isNumericArray(value: unknown): value is NumericArray {
+  const tag = Object.prototype.toString.call(value);
+  return tag === "[object Float32Array]" || tag === "[object Float64Array]";
+}
+
 function isLeaf<A extends NumericArray>(child: Tree<A> | Leaf<A>): child is Leaf<A> {
-  return Array.isArray(child.shape) && ArrayBuffer.isView(child.data);
+  const isObject = typeof child === "object" && child !== null;
+  return isObject && Array.isArray(child.shape) && isNumericArray(child.data);
+}
+
+/** A plain record: not an array, not a typed array, not a leaf whose parts are of the wrong kind. */
+function isBranch(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== "object" || value === null) {
+    return false;
+  }
+  const isList = Array.isArray(value) || ArrayBuffer.isView(value);
+  return !isList && !("data" in value && !isRecord(value.data));
+}
+
+function isRecord(value: unknown): boolean {
+  return Object.prototype.toString.call(value) === "[object Object]";
+}
+
+function describe(value: unknown): string {
+  if (typeof value !== "object" || value === null) {
+    return String(value);
+  }
+  return "data" in value && !isRecord(value.data)
+    ? `data of ${Object.prototype.toString.call(value.data).slice(8, -1)}`
+    : Object.prototype.toString.call(value).slice(8, -1);
 }

@@ -107,6 +107,16 @@ describe("plan", () => {
     ]);
   });
 
+  it("reads windows over delays and products from rings that are long enough", () => {
+    const windowed = defineOptimizer("windowed", {}, ({ g, p }) => ({
+      update: add(windowSum(delay(g, 2), 0.9, 5), windowSum(mul(g, p), 0.9, 3)),
+      next: {},
+    }));
+    const { arrays } = planOf(windowed);
+    expect(arrays.find(({ name }) => name === "g")?.slots).toBe(8);
+    expect(arrays.find(({ name }) => name.startsWith("history"))?.slots).toBe(3);
+  });
+
   it.each([
     [
       defineOptimizer("a", { v: perTensor() }, ({ g }) => ({ update: g, next: { v: g } })),

@@ -94,8 +94,18 @@ export function plan(source: Program, dtype: DType): Plan {
   const everything = [program.params, ...Object.values(program.next)];
   for (const node of reachable(everything, operands)) {
     if (node.op === "window") {
-      windows.set(node, windowState(windows.size));
-      noteRing(rings, node.a, node.length);
+      const key = windowState(windows.size);
+      windows.set(node, key);
+      // As the kernels will read them: rewriting moves delays to operands.
+      const forms = [recursiveWindow(node, input(key, "element")), directWindow(node)];
+      for (const e of reachable(
+        forms.map((form) => rewriter.rewrite(form)),
+        elementOperands,
+      )) {
+        if (e.op === "delay") {
+          noteRing(rings, e.a, e.steps);
+        }
+      }
     } else if (node.op === "delay" && scopeOf(node) === "element") {
       noteRing(rings, node.a, node.steps);
     }

@@ -40,6 +40,8 @@ const program: fc.Arbitrary<Optimizer> = fc
         let at = 0;
         const choose = (bound: number): number =>
           (choices[at++ % choices.length] as number) % bound;
+        // Bounded, so that 20 steps stay where relative errors can be compared.
+        const bounded = (x: Expr): Expr => min(max(x, -4), 4);
         const number = (depth: number): Expr => {
           const leaves = [g, p, a, b, s, t, add(g, 0.25), mul(p, 0.5)] as const;
           if (depth === 0) {
@@ -70,7 +72,14 @@ const program: fc.Arbitrary<Optimizer> = fc
             case 9:
               return delay(mul(x, 1), 1 + choose(4));
             case 10:
-              return windowSum(mul(g, 0.5), 0.5, 2 + choose(4));
+              // Over what rewriting moves delays into, too.
+              return windowSum(
+                [mul(g, 0.5), square(g), mul(g, bounded(p)), delay(g, 2), abs(g)][
+                  choose(5)
+                ] as Expr,
+                0.5,
+                2 + choose(4),
+              );
             case 11:
               return mean(square(x));
             case 12:
@@ -83,8 +92,6 @@ const program: fc.Arbitrary<Optimizer> = fc
               return log(add(exp(neg(abs(x))), 1));
           }
         };
-        // Bounded, so that 20 steps stay where relative errors can be compared.
-        const bounded = (x: Expr): Expr => min(max(x, -4), 4);
         return {
           update: neg(mul(lr, bounded(number(4)))),
           next: {

@@ -34,11 +34,12 @@ export function directWindow({ a, decay, length }: Window): Expr {
 }
 
 /**
- * The elements of a run of `length` that step number `t` sums anew: [start, end), in multiples of 8 so
- * that reductions keep their partials.
+ * The elements that step number `t` sums anew, of `total` in a segment of the arena: [start, end), in
+ * multiples of 8 so that reductions keep their partials. By place in the arena, not in a run: whichever
+ * leaves run together, each element has its turn every REFRESH steps of its own.
  */
-export function refreshRange(t: number, length: number): readonly [start: number, end: number] {
-  const block = Math.ceil(length / REFRESH / 8) * 8;
-  const start = Math.min(length, (t % REFRESH) * block);
-  return [start, Math.min(length, start + block)];
+export function refreshRange(t: number, total: number): readonly [start: number, end: number] {
+  const block = Math.ceil(total / REFRESH / 8) * 8;
+  const start = (t % REFRESH) * block;
+  return [start, start + block];
 }

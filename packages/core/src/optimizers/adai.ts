@@ -10,7 +10,7 @@
  *     update = −αₜ β₀^(1−d) mₜ / (1 − qₜ)
  */
 
-import { requireDecay, requireNonNegative, requireOneOf, requireThat } from "../errors.ts";
+import { requireDecay, requireNonNegative, requireOneOf, requireShare } from "../errors.ts";
 import {
   add,
   clamp,
@@ -22,6 +22,7 @@ import {
   neg,
   pow,
   select,
+  sqrt,
   square,
   sub,
 } from "../expr/build.ts";
@@ -68,8 +69,8 @@ export function adai({
 }: AdaiOptions = {}): Optimizer {
   requireNonNegative("adai", "b0", b0);
   requireDecay("adai", "b2", b2);
-  requireThat(eps > 0 && eps <= 1, "adai", "`eps` must be in (0, 1]", eps);
-  requireThat(dampening >= 0 && dampening <= 1, "adai", "`dampening` must be in [0, 1]", dampening);
+  requireShare("adai", "eps", eps, "(0, 1]");
+  requireShare("adai", "dampening", dampening);
   requireOneOf("adai", "decay", decay, ["l2", "decoupled", "stable"]);
   const power = 1 / (3 - 2 * dampening);
   const inertial = defineOptimizer(
@@ -79,7 +80,9 @@ export function adai({
       const v = lerp(nu, square(g), 1 - b2);
       const c = correction(b2, t);
       const vBar = mean(mul(v, div(1, c)), "all");
-      const ratio = mul(v, div(1, mul(c, select(eq(vBar, 0), 1, vBar))));
+      // By the root twice: 1/(c v̄) itself leaves float32 where v̄ is below 3e-39, and 0·∞ is NaN.
+      const scale = div(1, sqrt(mul(c, select(eq(vBar, 0), 1, vBar))));
+      const ratio = mul(mul(v, scale), scale);
       const r = power === 1 ? ratio : pow(ratio, power);
       const inertia = clamp(sub(1, mul(b0, r)), 0, 1 - eps);
       const product = mul(q, inertia);

@@ -11,8 +11,10 @@
 import {
   requireCount,
   requireDecay,
+  requireFlag,
   requireNonNegative,
   requireOneOf,
+  requireShare,
   requireThat,
 } from "../errors.ts";
 import {
@@ -30,6 +32,7 @@ import {
   mul,
   neg,
   not,
+  type Operand,
   or,
   pow,
   select,
@@ -37,6 +40,7 @@ import {
   square,
   sub,
   windowSum,
+  wrap,
 } from "../expr/build.ts";
 import { type Expr, scopeOf } from "../expr/node.ts";
 import {
@@ -50,7 +54,7 @@ import { chain } from "../transforms/chain.ts";
 import { type DecayOptions, l2 } from "../transforms/weightDecay.ts";
 
 /** The spatial function φ: of the squared gradients of a tensor, one number or an array of their shape. */
-export type Phi = "max" | "mean" | "none" | ((squared: Expr) => Expr);
+export type Phi = "max" | "mean" | "none" | ((squared: Expr) => Operand);
 
 export interface AdaShiftOptions extends DecayOptions {
   /** β₁ in [0, 1], default 0.9; 0 takes the newest gradient alone, 1 a plain average of the window. */
@@ -84,12 +88,13 @@ export interface AdaShiftOptions extends DecayOptions {
  *     vₜ = β₂ vₜ₋₁ + (1 − β₂) φ(gₜ₋ₙ²),  v̂ₜ = vₜ / max(1e-8, 1 − β₂ᵏ)
  *     update = −αₜ mₜ / (√v̂ₜ + ε), 0 for the first n steps
  *
- * State: the last n gradients and the running window sum, 4n + 4 bytes a float32 parameter; with φ = max or
- * mean `nu` = v and `k` are one number a tensor, with φ = none they add 8 bytes a parameter.
+ * State: with φ = max or mean the last W gradients and the running window sum, 4W + 4 bytes a float32
+ * parameter; `nu` = v, `k` and the n maxima that wait are one number a tensor each. With φ = none the last n
+ * gradients and v and k an element, 4n + 12 bytes.
  * With φ = max, v is larger than Adam's: take about ten times Adam's rate.
  *
  * @throws RangeError naming the option that is out of range.
- * @remarks Squares before it reduces, corrects v, and takes no step for t ≤ n, as the authors' code and
+ * @remarks With eps 0 and gate "step" an element whose gradients have all been zero is 0/0, NaN. Squares before it reduces, corrects v, and takes no step for t ≤ n, as the authors' code and
  * unlike their pseudocode. Coupled decay is seen by the history; decoupled decay waits for the first step.
  * @see Zhou et al. 2019, Algorithm 3, https://arxiv.org/abs/1810.00143
  * @example compileOptimizer(adashift({ n: 10, phi: "max" }), { params, learningRate: 1e-2 })
@@ -106,13 +111,14 @@ export function adashift({
   weightDecay = 0,
   decoupled = false,
 }: AdaShiftOptions = {}): Optimizer {
-  requireThat(b1 >= 0 && b1 <= 1, "adashift", "`b1` must be in [0, 1]", b1);
+  requireShare("adashift", "b1", b1);
   requireDecay("adashift", "b2", b2);
   requireNonNegative("adashift", "eps", eps);
   requireCount("adashift", "n", n);
   requireCount("adashift", "window", window);
   requireThat(window <= n, "adashift", "`window` must be at most `n`", window);
   requireNonNegative("adashift", "weightDecay", weightDecay);
+  requireFlag("adashift", "decoupled", decoupled);
   requireOneOf("adashift", "gate", gate, ["nonzero", "step"]);
   requireOneOf("adashift", "warmup", warmup, ["window", "community"]);
   requireThat(
@@ -176,7 +182,7 @@ const PROBE: Expr = { op: "input", name: "g", scope: "element" };
 
 function phiOf(phi: Phi): (squared: Expr) => Expr {
   if (typeof phi === "function") {
-    return phi;
+    return (squared) => wrap(phi(squared));
   }
   requireOneOf("adashift", "phi", phi, ["max", "mean", "none"]);
   switch (phi) {

@@ -9,7 +9,13 @@
  *     update ← s · update of the inner optimizer
  */
 
-import { requireDecay, requireOneOf, requirePositive } from "../errors.ts";
+import {
+  requireDecay,
+  requireFlag,
+  requireNonNegative,
+  requireOneOf,
+  requirePositive,
+} from "../errors.ts";
 import {
   abs,
   add,
@@ -28,7 +34,13 @@ import {
   sub,
 } from "../expr/build.ts";
 import type { Expr } from "../expr/node.ts";
-import { type Optimizer, perElement, type StateSpec } from "../optimizer.ts";
+import {
+  type Optimizer,
+  perElement,
+  requireOptimizer,
+  type StateSpec,
+  uniqueKey,
+} from "../optimizer.ts";
 import { chain } from "../transforms/chain.ts";
 import { decoupledWeightDecay, l2 } from "../transforms/weightDecay.ts";
 import { type AdamOptions, adam, amsgrad, correction } from "./adam.ts";
@@ -74,18 +86,21 @@ export function cprop(
   requirePositive("cprop", "c", c);
   requirePositive("cprop", "eps", eps);
   requireOneOf("cprop", "cdf", cdf, ["bft", "bfo", "logistic", "normal"]);
+  requireOptimizer("cprop", "`inner`", inner);
+  const meanGradient = uniqueKey("meanGradient", inner.state);
+  const meanSquare = uniqueKey("meanSquare", inner.state);
   const state: Record<string, StateSpec> = {
     ...inner.state,
-    meanGradient: perElement(),
-    meanSquare: perElement(),
+    [meanGradient]: perElement(),
+    [meanSquare]: perElement(),
   };
   return {
     name: `cprop(${inner.name})`,
     state,
     step: (inputs) => {
       const { g, t } = inputs;
-      const m = lerp(inputs.meanGradient as Expr, g, 1 - beta);
-      const v = lerp(inputs.meanSquare as Expr, square(g), 1 - beta);
+      const m = lerp(inputs[meanGradient] as Expr, g, 1 - beta);
+      const v = lerp(inputs[meanSquare] as Expr, square(g), 1 - beta);
       const bc = correction(beta, t);
       const mean = mul(m, div(1, bc));
       const variance = max(sub(mul(v, div(1, bc)), square(mean)), 0);
@@ -95,7 +110,7 @@ export function cprop(
       const { update, next } = inner.step(inputs);
       return {
         update: mul(s, update),
-        next: { ...next, meanGradient: m, meanSquare: v },
+        next: { ...next, [meanGradient]: m, [meanSquare]: v },
       };
     },
   };
@@ -146,6 +161,10 @@ export function cpropAdam({
 }: CPropOptions &
   Omit<AdamOptions, "eps"> & { amsgrad?: boolean; innerEps?: number } = {}): Optimizer {
   const { b1 = 0.9, b2 = 0.999 } = options;
+  requireFlag("cpropAdam", "amsgrad", keepMax);
+  requireFlag("cpropAdam", "decoupled", decoupled);
+  requireNonNegative("cpropAdam", "weightDecay", weightDecay);
+  requireNonNegative("cpropAdam", "innerEps", innerEps);
   const base = keepMax ? amsgrad({ b1, b2, eps: innerEps }) : adam({ b1, b2, eps: innerEps });
   const scaled = cprop(base, options);
   const stages = decoupled

@@ -9,7 +9,13 @@
  *     p  = projection of x, where there is a box
  */
 
-import { requireDecay, requireOneOf, requirePositive, requireThat } from "../errors.ts";
+import {
+  requireDecay,
+  requireFlag,
+  requireOneOf,
+  requirePositive,
+  requireShare,
+} from "../errors.ts";
 import { add, clamp, div, lerp, max, mul, neg, square, sub } from "../expr/build.ts";
 import type { Expr } from "../expr/node.ts";
 import { defineOptimizer, type Optimizer, perElement, type StateSpec } from "../optimizer.ts";
@@ -59,6 +65,7 @@ export function fastAdaBelief({
   decoupled = false,
 }: FastAdaBeliefOptions = {}): Optimizer {
   requireStronglyConvex("fastAdaBelief", { b1, gamma, delta, schedule });
+  requireFlag("fastAdaBelief", "max", keepMax);
   if (box !== undefined) {
     requirePositive("fastAdaBelief", "box", box);
   }
@@ -142,7 +149,7 @@ function requireStronglyConvex(
   { b1, gamma, delta, schedule }: Required<Omit<StronglyConvexOptions, keyof DecayOptions>>,
 ): void {
   requireDecay(where, "b1", b1);
-  requireThat(gamma > 0 && gamma <= 1, where, "`gamma` must be in (0, 1]", gamma);
+  requireShare(where, "gamma", gamma, "(0, 1]");
   requirePositive(where, "delta", delta);
   requireOneOf(where, "schedule", schedule, ["1/t", "constant"]);
 }

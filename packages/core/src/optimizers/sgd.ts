@@ -5,7 +5,7 @@
  *     update = −αₜ bₜ                   Nesterov: −αₜ (gₜ + μ bₜ)
  */
 
-import { requireNonNegative, requireThat } from "../errors.ts";
+import { requireFlag, requireNonNegative, requireThat } from "../errors.ts";
 import { add, le, mul, neg, select } from "../expr/build.ts";
 import { defineOptimizer, type Optimizer, perElement } from "../optimizer.ts";
 import { type DecayOptions, withDecay } from "../transforms/weightDecay.ts";
@@ -38,6 +38,7 @@ export function sgd({
 }: SgdOptions = {}): Optimizer {
   requireNonNegative("sgd", "momentum", momentum);
   requireNonNegative("sgd", "dampening", dampening);
+  requireFlag("sgd", "nesterov", nesterov);
   requireThat(
     !nesterov || (momentum > 0 && dampening === 0),
     "sgd",

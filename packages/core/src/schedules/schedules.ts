@@ -1,6 +1,6 @@
 /** Learning rates as plain functions of the steps taken, so that a resumed run continues exactly. */
 
-import { requireCount, requireNonNegative, requireThat } from "../errors.ts";
+import { requireCount, requireNonNegative, requireShare } from "../errors.ts";
 
 /** The learning rate of the step after `count` steps; `count` is 0 for the first. */
 export type Schedule = (count: number) => number;
@@ -21,12 +21,7 @@ export function constant(learningRate: number): Schedule {
 export function cosine(learningRate: number, steps: number, finalFraction = 0): Schedule {
   requireNonNegative("cosine", "learningRate", learningRate);
   requireCount("cosine", "steps", steps);
-  requireThat(
-    finalFraction >= 0 && finalFraction <= 1,
-    "cosine",
-    "`finalFraction` must be in [0, 1]",
-    finalFraction,
-  );
+  requireShare("cosine", "finalFraction", finalFraction);
   return (count) => {
     const share = Math.min(count, steps) / steps;
     return (
@@ -37,9 +32,11 @@ export function cosine(learningRate: number, steps: number, finalFraction = 0): 
 
 /**
  * Linear warm-up to another schedule: step number c < `steps` gets (c + 1)/(steps + 1) of the rate that
- * `then` starts with, later steps get `then(c − steps)`.
+ * `then` starts with, later steps get `then(c − steps)`; a number
+ * stands for a constant schedule.
  */
-export function warmup(steps: number, then: Schedule): Schedule {
+export function warmup(steps: number, then: number | Schedule): Schedule {
   requireCount("warmup", "steps", steps);
-  return (count) => (count < steps ? (then(0) * (count + 1)) / (steps + 1) : then(count - steps));
+  const after = typeof then === "number" ? constant(then) : then;
+  return (count) => (count < steps ? (after(0) * (count + 1)) / (steps + 1) : after(count - steps));
 }

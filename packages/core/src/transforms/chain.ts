@@ -1,7 +1,7 @@
 /** Composition of programs by substitution. */
 
 import type { Expr } from "../expr/node.ts";
-import type { Optimizer, StateSpec } from "../optimizer.ts";
+import { type Optimizer, requireOptimizer, type StateSpec, uniqueKey } from "../optimizer.ts";
 
 /**
  * Runs stages one after another: each sees the update of the one before as its gradient.
@@ -21,10 +21,11 @@ export function chain(...stages: readonly Optimizer[]): Optimizer {
   if (stages.length === 0) {
     throw new RangeError("chain: at least one stage is needed, got none; pass an optimizer");
   }
+  stages.forEach((stage, position) => requireOptimizer("chain", `stage ${position + 1}`, stage));
   const state: Record<string, StateSpec> = {};
   const keys = stages.map((stage, position) => {
     const named = Object.keys(stage.state).map((key) => {
-      const unique = key in state ? `${position + 1}.${key}` : key;
+      const unique = uniqueKey(key, state, position + 1);
       state[unique] = stage.state[key] as StateSpec;
       return [key, unique] as const;
     });

@@ -1,6 +1,6 @@
 /** Weight decay, in its two forms. */
 
-import { requireNonNegative } from "../errors.ts";
+import { requireFlag, requireNonNegative } from "../errors.ts";
 import { add, mul, sub } from "../expr/build.ts";
 import { defineOptimizer, type Optimizer } from "../optimizer.ts";
 import { chain } from "./chain.ts";
@@ -18,6 +18,7 @@ export function withDecay(
   { weightDecay = 0, decoupled = false }: DecayOptions,
 ): Optimizer {
   requireNonNegative(optimizer.name, "weightDecay", weightDecay);
+  requireFlag(optimizer.name, "decoupled", decoupled);
   if (weightDecay === 0) {
     return optimizer;
   }
