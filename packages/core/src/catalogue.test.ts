@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { type CompileOptions, compileOptimizer } from "./compileOptimizer.ts";
+import type { CompileOptions } from "./compiledOptimizer.ts";
+import { compileOptimizer } from "./compileOptimizer.ts";
 import type { NumericArray } from "./contracts.ts";
 import { evaluateStep, startTensor } from "./expr/evaluate.ts";
 import { type Optimizer, toProgram } from "./optimizer.ts";

@@ -2,7 +2,12 @@
 
 export { availableBackends } from "./codegen/backends.ts";
 export type { DType } from "./codegen/kernel.ts";
-export type { ArrayOf, CompiledOptimizer, CompileOptions, StepResult } from "./compileOptimizer.ts";
+export type {
+  ArrayOf,
+  CompiledOptimizer,
+  CompileOptions,
+  StepResult,
+} from "./compiledOptimizer.ts";
 export { compileOptimizer } from "./compileOptimizer.ts";
 export type {
   Clock,
