@@ -79,8 +79,12 @@ function against(verdicts: readonly Verdict[], name: string): string {
   if (verdict === undefined) {
     return "best";
   }
-  const p = verdict.pValue === null ? "too few pairs" : `p = ${verdict.pValue.toPrecision(2)}`;
+  const p = verdict.pValue === null ? "too few pairs" : pText(verdict.pValue);
   return verdict.verdict === "better" ? `worse (${p})` : `not distinguishable (${p})`;
+}
+
+function pText(p: number): string {
+  return p < 0.001 ? "p < 0.001" : `p = ${p.toPrecision(2)}`;
 }
 
 function interval({ mean, low, high }: Interval): string {

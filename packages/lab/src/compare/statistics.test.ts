@@ -28,9 +28,10 @@ describe("Student's t", () => {
     expect(pairedTTest(a.map((x, i) => x - (b[i] as number)))).toBeCloseTo(0.0649859103421205, 12);
   });
 
-  test("no difference gives 1, the same difference everywhere 0, one pair nothing", () => {
+  test("no difference gives 1, the same difference everywhere counts by signs, one pair gives nothing", () => {
     expect(pairedTTest([0, 0, 0])).toBe(1);
-    expect(pairedTTest([0.5, 0.5, 0.5])).toBe(0);
+    expect(pairedTTest([0.5, 0.5, 0.5])).toBe(0.25);
+    expect(pairedTTest([97.04 - 97, 98.04 - 98])).toBe(0.5);
     expect(pairedTTest([0.5])).toBeNull();
   });
 });

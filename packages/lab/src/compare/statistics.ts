@@ -45,7 +45,9 @@ export function bootstrapMean(
 /**
  * Two-sided p-value of the paired t-test that the mean difference is 0.
  *
- * Differences that are all 0 give 1, differences that are all the same otherwise give 0.
+ * Differences that are all 0 give 1. Differences that are all the same otherwise leave the t-test no spread to
+ * divide by: a metric counted in hundredths of a percent agrees by chance, so they count by their signs alone,
+ * with the exact two-sided p-value 2^(1 − n) of n equal signs.
  *
  * @returns null with fewer than two differences, where there is no spread to judge by.
  */
@@ -58,6 +60,10 @@ export function pairedTTest(differences: readonly number[]): number | null {
   const variance = differences.reduce((sum, value) => sum + (value - centre) ** 2, 0) / (n - 1);
   if (centre === 0) {
     return 1;
+  }
+  // The same but for rounding: percentages are sums of a few floats.
+  if (Math.sqrt(variance) <= 1e-9 * Math.abs(centre)) {
+    return 2 ** (1 - n);
   }
   return studentTails(Math.abs(centre) / Math.sqrt(variance / n), n - 1);
 }
