@@ -43,6 +43,12 @@ class Reader {
     return this.typed(name, "string") as T | undefined;
   }
 
+  /** An option of any type. */
+  any(name: string): unknown {
+    this.unread.delete(name);
+    return this.options[name];
+  }
+
   record(name: string): Options {
     this.unread.delete(name);
     const value = this.options[name];
@@ -99,10 +105,16 @@ const convexOf = (read: Reader): Options =>
     ...decayOf(read),
   });
 
-/** The two conventions agree for these methods, so either is accepted. */
-const eitherConvention = (read: Reader): void => {
-  read.text("convention");
+/** Accepts an option that has to have one of these values, or none: any other would be ignored. */
+const only = (read: Reader, name: string, ...values: readonly unknown[]): void => {
+  const value = read.any(name);
+  if (value !== undefined && value !== null && !values.includes(value)) {
+    throw new UnsupportedError(`option ${name}: ${JSON.stringify(value)}`);
+  }
 };
+
+/** The two conventions agree for these methods, so either is accepted. */
+const eitherConvention = (read: Reader): void => only(read, "convention", "torch", "optax");
 
 const ALGORITHMS: Readonly<Record<string, (read: Reader) => Optimizer>> = {
   sgd: (read) => {
@@ -138,11 +150,13 @@ const ALGORITHMS: Readonly<Record<string, (read: Reader) => Optimizer>> = {
         decay: read.text<"l2" | "decoupled" | "stable">("decay"),
       }),
     ),
-  fastadabelief: (read) =>
-    fastAdaBelief({
+  fastadabelief: (read) => {
+    only(read, "ball");
+    return fastAdaBelief({
       ...convexOf(read),
       ...given({ max: read.flag("max"), box: read.number("box") }),
-    }),
+    });
+  },
   sadam: (read) => sadam(convexOf(read)),
   cprop: (read) => {
     const inner = new Reader(read.record("inner"));
@@ -153,6 +167,8 @@ const ALGORITHMS: Readonly<Record<string, (read: Reader) => Optimizer>> = {
       cdf: read.text<"bft" | "bfo" | "logistic" | "normal">("cdf"),
     });
     const base = read.text("base") ?? "wrapper";
+    // What the forms do of themselves: statistics see L2 in the fused form of Adam alone.
+    only(read, "statsIncludeL2", base === "adam");
     const type = inner.text("type");
     inner.number("lr");
     const optimizer = cpropOf(base, type, inner, own);
@@ -171,33 +187,46 @@ function cpropOf(base: string, type: string | undefined, inner: Reader, own: Opt
   }
   if (base === "adam" && type === "adam") {
     const innerEps = inner.number("eps");
-    const keepMax = inner.text("amsgrad") !== undefined;
+    only(inner, "amsgrad", "torch");
+    const keepMax = inner.text("amsgrad") === "torch";
     return cpropAdam({ ...momentsOf(inner), ...own, ...given({ innerEps }), amsgrad: keepMax });
   }
-  const build = base === "wrapper" && type !== undefined ? ALGORITHMS[type] : undefined;
+  const build = base === "wrapper" && type !== undefined ? algorithm(type) : undefined;
   if (build === undefined) {
     throw new UnsupportedError(`cprop with base "${base}" around "${type ?? "nothing"}"`);
   }
   return cprop(build(inner), own);
 }
 
-/** The optimizer that a case names, with its options; unsupported when one of them would be ignored. */
-export function resolve(algorithm: string, options: Options): Resolved {
-  const build = Object.hasOwn(ALGORITHMS, algorithm) ? ALGORITHMS[algorithm] : undefined;
+function algorithm(name: string): ((read: Reader) => Optimizer) | undefined {
+  return Object.hasOwn(ALGORITHMS, name) ? ALGORITHMS[name] : undefined;
+}
+
+/**
+ * The optimizer that a case names, with its options; unsupported when one of them would be ignored.
+ *
+ * @throws TypeError or RangeError for an option of the wrong type or out of range.
+ */
+export function resolve(name: string, options: Options): Resolved {
+  const build = algorithm(name);
   if (build === undefined) {
-    return { status: "unsupported", reason: `algorithm "${algorithm}"` };
+    return { status: "unsupported", reason: `algorithm "${name}"` };
   }
   const read = new Reader(options);
   const outer = read.number("lr");
   try {
     const optimizer = build(read);
-    const learningRate = outer ?? new Reader(read.record("inner")).number("lr");
+    const inner = name === "cprop" ? new Reader(read.record("inner")).number("lr") : undefined;
+    if (outer !== undefined && inner !== undefined && outer !== inner) {
+      throw new UnsupportedError("two rates, `lr` and `inner.lr`");
+    }
+    const learningRate = outer ?? inner;
     if (learningRate === undefined) {
       return { status: "unsupported", reason: "a case without `lr`" };
     }
     return read.leftOver.length === 0
       ? { status: "supported", optimizer, learningRate }
-      : { status: "unsupported", reason: `option ${read.leftOver.join(", ")} of "${algorithm}"` };
+      : { status: "unsupported", reason: `option ${read.leftOver.join(", ")} of "${name}"` };
   } catch (cause) {
     if (cause instanceof UnsupportedError) {
       return { status: "unsupported", reason: cause.message };

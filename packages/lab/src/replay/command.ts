@@ -1,6 +1,6 @@
 /** `adastra replay`: trace files in, differences out. */
 
-import { readFile, rename, writeFile } from "node:fs/promises";
+import { readFile, rename, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { CaseResult, ReplayOptions } from "./replay.ts";
 import { replayCase } from "./replay.ts";
@@ -18,6 +18,7 @@ export interface ReplayCommand extends ReplayOptions {
 
 export interface ReplaySummary {
   readonly passed: number;
+  /** Cases off by more than their tolerance, and cases that cannot be run as written. */
   readonly failed: number;
   /** Cases without recorded parameters: run, but not compared. */
   readonly computed: number;
@@ -29,13 +30,18 @@ export interface ReplaySummary {
  * Replays every case of every file and prints a line a case.
  *
  * @param print - takes one line of text.
- * @throws TypeError or RangeError for a file that cannot be read or is not of the schema, and for a case id
- * that no file holds.
+ * A case that cannot be run as written counts as failed, with its reason; the others run.
+ *
+ * @throws TypeError or RangeError for a file that cannot be read or is not of the schema, for an `out` without
+ * a folder, and for a case id that no file holds.
  */
 export async function replayFiles(
   command: ReplayCommand,
   print: (line: string) => void,
 ): Promise<ReplaySummary> {
+  if (command.out !== undefined) {
+    await requireFolder(command.out);
+  }
   const results: CaseResult[] = [];
   const known: string[] = [];
   for (const file of command.files) {
@@ -46,7 +52,7 @@ export async function replayFiles(
     for (const trace of chosen) {
       const result = replayCase(trace, problems, command);
       results.push(result);
-      print(describe(result));
+      print(describe(result, file));
     }
   }
   if (command.case !== undefined && !known.includes(command.case)) {
@@ -66,7 +72,7 @@ async function problemsFor(
   command: ReplayCommand,
   file: string,
   cases: readonly TraceCase[],
-): Promise<ReadonlyMap<string, TraceProblem>> {
+): Promise<ReadonlyMap<string, TraceProblem | TypeError>> {
   if (!cases.some(({ problem }) => problem !== undefined)) {
     return new Map();
   }
@@ -85,7 +91,7 @@ async function readText(path: string): Promise<string> {
   }
 }
 
-function describe(result: CaseResult): string {
+function describe(result: CaseResult, file: string): string {
   switch (result.status) {
     case "passed":
     case "failed": {
@@ -96,6 +102,8 @@ function describe(result: CaseResult): string {
     }
     case "computed":
       return `ran  ${result.id}  no parameters recorded, nothing compared`;
+    case "refused":
+      return `FAIL ${result.id}  cannot be run as ${file} has it: ${result.reason}`;
     case "unsupported":
       return `none ${result.id}  unsupported: ${result.reason}`;
     default:
@@ -108,7 +116,7 @@ function summarise(results: readonly CaseResult[]): ReplaySummary {
     results.filter((result) => result.status === status).length;
   return {
     passed: count("passed"),
-    failed: count("failed"),
+    failed: count("failed") + count("refused"),
     computed: count("computed"),
     unsupported: count("unsupported"),
     results,
@@ -131,10 +139,24 @@ function closing(summary: ReplaySummary, results: readonly CaseResult[]): string
   ].join(", ");
 }
 
+/** Before the work whose result it will take. */
+async function requireFolder(out: string): Promise<void> {
+  const folder = dirname(out);
+  const there = await stat(folder).then(
+    (entry) => entry.isDirectory(),
+    () => false,
+  );
+  if (!there) {
+    throw new TypeError(
+      `replay: \`--out\` must be a file in a folder that exists, got "${out}"; make the folder first`,
+    );
+  }
+}
+
 /** `{ cases: [{ id, params }] }`, under a temporary name first: a half-written file never bears the name. */
 async function writeTrajectories(out: string, results: readonly CaseResult[]): Promise<void> {
   const cases = results.flatMap((result) =>
-    result.status === "unsupported" ? [] : [{ id: result.id, params: result.params }],
+    "params" in result ? [{ id: result.id, params: result.params }] : [],
   );
   const temporary = `${out}.${process.pid}.tmp`;
   await writeFile(temporary, JSON.stringify({ cases }));

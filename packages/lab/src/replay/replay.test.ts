@@ -169,22 +169,6 @@ describe("replay", () => {
       { schema: "optim-golden/1", cases: [{ id: "x", algorithm: "sgd", params: [[["a"]]] }] },
       "case 0: `params` must be numbers by step, tensor and element",
     ],
-    [
-      {
-        schema: "optim-golden/1",
-        cases: [{ id: "x", algorithm: "sgd", options: { lr: 1 }, problem: "nowhere" }],
-      },
-      'case "x" must name a known problem, got "nowhere"',
-    ],
-    [
-      {
-        schema: "optim-golden/1",
-        cases: [
-          { id: "x", algorithm: "adam", options: { lr: 1, beta1: 2 }, problem: "two_tensor" },
-        ],
-      },
-      "adam: `b1` must be in [0, 1), got 2",
-    ],
   ])("refuses a broken file in one sentence: %j", async (content, message) => {
     const file = await write("broken.json", content);
     const replay = replayFiles(
@@ -192,6 +176,133 @@ describe("replay", () => {
       silent,
     );
     await expect(replay).rejects.toThrow(message);
+  });
+
+  const one = (part: object): object => ({
+    schema: "optim-golden/1",
+    cases: [
+      { id: "x", algorithm: "sgd", options: { lr: 0.1 }, problem: "two_tensor", ...part },
+      { id: "fine", algorithm: "sgd", options: { lr: 0 }, problem: "two_tensor", params: null },
+    ],
+  });
+
+  it.each([
+    [{ problem: "nowhere" }, 'case "x" must name a known problem, got "nowhere"'],
+    [{ algorithm: "adam", options: { lr: 1, beta1: 2 } }, "adam: `b1` must be in [0, 1), got 2"],
+    [{ algorithm: "adashift", options: { lr: 1, phi: "median" } }, "`phi` must be one of"],
+    [{ options: { lr: -1 } }, "learning rate"],
+    [{ options: { lr: "x" } }, "option `lr` must be a number"],
+    [{ params: [] }, 'case "x" must hold 30 steps, got 0'],
+    [
+      { params: Array.from({ length: 30 }, () => []) },
+      "must hold 7, 12 numbers a tensor at step 1, got none",
+    ],
+    [{ params: Array.from({ length: 30 }, () => [[], []]) }, "got 0, 0"],
+  ])(
+    "fails a case that cannot be run as written, and runs the others: %j",
+    async (part, reason) => {
+      const file = await write("refused.json", one(part));
+      const lines: string[] = [];
+      const summary = await replayFiles(
+        { files: [file], problems: golden("problems.json"), backend: "js", dtype: "float64" },
+        (line) => lines.push(line),
+      );
+      expect([summary.failed, summary.computed]).toEqual([1, 1]);
+      expect(lines[0]).toContain("refused.json");
+      expect(lines[0]).toContain(reason);
+    },
+  );
+
+  it.each([
+    [{ options: { lr: 1, convention: "tf" } }, 'option convention: "tf"'],
+    [
+      { algorithm: "cprop", options: { base: "wrapper", inner: { type: "toString", lr: 1 } } },
+      "toString",
+    ],
+    [
+      {
+        algorithm: "cprop",
+        options: { base: "adam", inner: { type: "adam", lr: 1, amsgrad: "optax" } },
+      },
+      'option amsgrad: "optax"',
+    ],
+    [
+      { algorithm: "cprop", options: { lr: 5, base: "sgd", inner: { type: "sgd", lr: 1 } } },
+      "two rates",
+    ],
+    [
+      {
+        algorithm: "cprop",
+        options: { base: "sgd", statsIncludeL2: true, inner: { type: "sgd", lr: 1 } },
+      },
+      "statsIncludeL2",
+    ],
+    [{ algorithm: "adam", options: { inner: { lr: 1 } } }, "without `lr`"],
+  ])("names what would be ignored or mistaken as unsupported: %j", async (part, reason) => {
+    const file = await write("unsupported.json", one(part));
+    const lines: string[] = [];
+    const summary = await replayFiles(
+      { files: [file], problems: golden("problems.json"), backend: "js", dtype: "float64" },
+      (line) => lines.push(line),
+    );
+    expect(summary.unsupported).toBe(1);
+    expect(lines[0]).toContain(reason);
+  });
+
+  it("takes defaults that are spelled out", async () => {
+    const options = { lr: 0.1, box: null, ball: null };
+    const file = await write("defaults.json", one({ algorithm: "fastadabelief", options }));
+    const command = { files: [file], problems: golden("problems.json"), backend: "js" } as const;
+    const summary = await replayFiles({ ...command, dtype: "float64" }, silent);
+    expect([summary.unsupported, summary.failed, summary.computed]).toEqual([0, 0, 2]);
+  });
+
+  it("lets a broken problem cost only the cases that use it", async () => {
+    const problems = JSON.parse(await readFile(golden("problems.json"), "utf8")) as {
+      problems: Record<string, unknown>;
+    };
+    problems.problems.odd = { kind: "quadratic" };
+    const path = await write("odd-problems.json", problems);
+    const file = await write("odd.json", one({ problem: "odd" }));
+    const lines: string[] = [];
+    const summary = await replayFiles(
+      { files: [file], problems: path, backend: "js", dtype: "float64" },
+      (line) => lines.push(line),
+    );
+    expect([summary.failed, summary.computed]).toEqual([1, 1]);
+    expect(lines[0]).toContain('problem "odd"');
+  });
+
+  it("asks for a folder before it runs anything", async () => {
+    const out = join(folder, "none", "out.json");
+    const replay = replayFiles(
+      { files: [golden("sgd.json")], backend: "js", dtype: "float64", out },
+      silent,
+    );
+    await expect(replay).rejects.toThrow("`--out` must be a file in a folder that exists");
+  });
+
+  it("compares float32 parameters near zero against the size their tensor had", () => {
+    const problem = {
+      kind: "fixed",
+      shapes: [[1]],
+      steps: 1,
+      init: [[0.3]],
+      grads: [[[3]]],
+    } as const;
+    const trace = {
+      id: "zero",
+      algorithm: "sgd",
+      options: { lr: 0.1 },
+      problem: "p",
+      tol: 0,
+      params: [[[0]]],
+    };
+    const result = replayCase(trace, new Map([["p", problem]]), {
+      backend: "js",
+      dtype: "float32",
+    });
+    expect(result).toMatchObject({ status: "passed", tolerance: 1e-4 * 0.3 });
   });
 
   it("names a file that is not there", async () => {

@@ -24,19 +24,35 @@ export type CaseResult =
       readonly params: Trajectory;
     }
   | { readonly id: string; readonly status: "computed"; readonly params: Trajectory }
+  /** The case cannot be run as it is written: an option out of range, a problem that is not there. */
+  | { readonly id: string; readonly status: "refused"; readonly reason: string }
   | { readonly id: string; readonly status: "unsupported"; readonly reason: string };
 
 /**
  * Replays one case.
  *
- * In float64 the tolerance is the case's own, absolute. In float32 it is 1e-4 of the largest parameter
- * of the tensor: some 1000 ULP, what 30 steps of rounding and cancellation leave.
- *
- * @throws TypeError or RangeError for a case that names no known problem or an option out of range.
+ * In float64 the tolerance is the case's own, absolute. In float32 it is 1e-4 of the largest magnitude that
+ * the tensor has from its start to its end: some 1000 ULP, what 30 steps of rounding and cancellation leave,
+ * also of a parameter that happens to pass through zero.
  */
 export function replayCase(
   trace: TraceCase,
-  problems: ReadonlyMap<string, TraceProblem>,
+  problems: ReadonlyMap<string, TraceProblem | TypeError>,
+  options: ReplayOptions,
+): CaseResult {
+  try {
+    return attempt(trace, problems, options);
+  } catch (cause) {
+    if (cause instanceof TypeError || cause instanceof RangeError) {
+      return { id: trace.id, status: "refused", reason: cause.message };
+    }
+    throw cause;
+  }
+}
+
+function attempt(
+  trace: TraceCase,
+  problems: ReadonlyMap<string, TraceProblem | TypeError>,
   { backend, dtype }: ReplayOptions,
 ): CaseResult {
   const { id } = trace;
@@ -53,10 +69,13 @@ export function replayCase(
       `replay: case "${id}" must name a known problem, got "${trace.problem}"; pass --problems`,
     );
   }
+  if (problem instanceof TypeError) {
+    throw problem;
+  }
   const params = run(problem, resolved.optimizer, resolved.learningRate, { backend, dtype });
   return trace.params === undefined
     ? { id, status: "computed", params }
-    : compare(trace, trace.params, params, dtype);
+    : compare(trace, problem, trace.params, params, dtype);
 }
 
 function run(
@@ -101,6 +120,7 @@ function gradientsAt(
 
 function compare(
   trace: TraceCase,
+  { init, shapes }: TraceProblem,
   expected: Trajectory,
   params: Trajectory,
   dtype: DType,
@@ -111,10 +131,21 @@ function compare(
       `replay: case "${trace.id}" must hold ${params.length} steps, got ${expected.length}; use the problems file it was recorded with`,
     );
   }
+  const scales = shapes.map((_, tensor) =>
+    [init, ...expected]
+      .flatMap((tensors) => tensors[tensor] ?? [])
+      .reduce((most, value) => Math.max(most, Math.abs(value)), 0),
+  );
   expected.forEach((tensors, step) => {
+    const sizes = tensors.map(({ length }) => length).join(", ");
+    const own = (params[step] ?? []).map(({ length }) => length).join(", ");
+    if (sizes !== own) {
+      throw new RangeError(
+        `replay: case "${trace.id}" must hold ${own} numbers a tensor at step ${step + 1}, got ${sizes === "" ? "none" : sizes}; record it again`,
+      );
+    }
     tensors.forEach((row, tensor) => {
-      const scale = row.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-      const tolerance = dtype === "float64" ? trace.tol : 1e-4 * scale;
+      const tolerance = dtype === "float64" ? trace.tol : 1e-4 * (scales[tensor] as number);
       row.forEach((value, element) => {
         const got = params[step]?.[tensor]?.[element] ?? Number.NaN;
         // Equal non-finite values agree; one that is not finite where the other is differs without bound.

@@ -34,13 +34,28 @@ export interface TraceCase {
 const SCHEMA = "optim-golden/1";
 const DEFAULT_TOLERANCE = 1e-10;
 
-/** @throws TypeError naming the file and the first thing in it that is not of the schema. */
-export function parseProblems(text: string, file: string): ReadonlyMap<string, TraceProblem> {
+/** @throws TypeError naming the file and what in it is not of the schema, problems apart. */
+export function parseProblems(
+  text: string,
+  file: string,
+): ReadonlyMap<string, TraceProblem | TypeError> {
   const root = parseRoot(text, file);
   const problems = record(root.problems, file, "problems");
   return new Map(
-    Object.entries(problems).map(([name, value]) => [name, parseProblem(value, file, name)]),
+    Object.entries(problems).map(([name, value]) => [name, problemOrError(value, file, name)]),
   );
+}
+
+/** A problem that is broken costs the cases that use it, not the others: it stands as the error they will meet. */
+function problemOrError(value: unknown, file: string, name: string): TraceProblem | TypeError {
+  try {
+    return parseProblem(value, file, name);
+  } catch (cause) {
+    if (cause instanceof TypeError) {
+      return cause;
+    }
+    throw cause;
+  }
 }
 
 /** @throws TypeError naming the file and the first thing in it that is not of the schema. */
@@ -118,6 +133,7 @@ function parseCase(value: unknown, file: string, index: number): TraceCase {
   }
   if (
     params !== undefined &&
+    params !== null &&
     !isList(params, (step): step is readonly (readonly number[])[] => isList(step, isRow))
   ) {
     throw broken(file, `${at}: \`params\` must be numbers by step, tensor and element`, params);
@@ -128,7 +144,7 @@ function parseCase(value: unknown, file: string, index: number): TraceCase {
     options: options === undefined ? {} : record(options, file, `${at}: \`options\``),
     ...(problem === undefined ? {} : { problem }),
     tol: tol ?? DEFAULT_TOLERANCE,
-    ...(params === undefined ? {} : { params }),
+    ...(params === undefined || params === null ? {} : { params }),
   };
 }
 
