@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { CompileOptions } from "./compiledOptimizer.ts";
 import { compileOptimizer } from "./compileOptimizer.ts";
 import type { NumericArray } from "./contracts.ts";
+import { add, mean, mul } from "./expr/build.ts";
 import { evaluateStep, startTensor } from "./expr/evaluate.ts";
 import { type Optimizer, toProgram } from "./optimizer.ts";
 import { adai } from "./optimizers/adai.ts";
@@ -31,6 +32,13 @@ const CATALOGUE: readonly (readonly [string, Optimizer, number, number])[] = [
   ["adashift short window", adashift({ n: 5, window: 2, b1: 0.5 }), 0.05, 12],
   ["adashift plain average", adashift({ b1: 1, n: 6 }), 0.05, 28],
   ["adashift no momentum", adashift({ b1: 0, n: 2, phi: "none", gate: "step" }), 0.05, 12],
+  // Half the squared gradient, half its mean: an array, reduced in the same step, so two passes.
+  [
+    "adashift custom phi",
+    adashift({ n: 3, phi: (squared) => mul(0.5, add(squared, mean(squared))) }),
+    0.05,
+    36,
+  ],
   ["adashift community", adashift({ warmup: "community", gate: "step", n: 4 }), 0.05, 20],
   ["adashift l2", adashift({ n: 3, weightDecay: 1e-3 }), 0.05, 16],
   ["adashift decoupled", adashift({ n: 3, weightDecay: 1e-3, decoupled: true }), 0.05, 16],
