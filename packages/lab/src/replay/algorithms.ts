@@ -21,14 +21,14 @@ export type Resolved =
 
 type Options = Readonly<Record<string, unknown>>;
 
-/** Reads options by name and remembers which were read: one left over is one that would be ignored. */
+/** Reads options by name and remembers which were read: one left over is one that would be ignored. Null is not given. */
 class Reader {
   private readonly unread: Set<string>;
   private readonly options: Options;
 
   constructor(options: Options) {
     this.options = options;
-    this.unread = new Set(Object.keys(options));
+    this.unread = new Set(Object.keys(options).filter((name) => (options[name] ?? null) !== null));
   }
 
   number(name: string): number | undefined {
@@ -51,8 +51,13 @@ class Reader {
 
   record(name: string): Options {
     this.unread.delete(name);
-    const value = this.options[name];
-    return typeof value === "object" && value !== null ? (value as Options) : {};
+    const value = this.options[name] ?? {};
+    if (typeof value !== "object" || Array.isArray(value)) {
+      throw new TypeError(
+        `replay: option \`${name}\` must be an object, got ${JSON.stringify(value)}`,
+      );
+    }
+    return value as Options;
   }
 
   get leftOver(): readonly string[] {
@@ -116,15 +121,27 @@ const only = (read: Reader, name: string, ...values: readonly unknown[]): void =
 /** The two conventions agree for these methods, so either is accepted. */
 const eitherConvention = (read: Reader): void => only(read, "convention", "torch", "optax");
 
+/** Whose running maximum Adam keeps, if any. There the conventions part: a file that names both names neither. */
+function amsgradOf(read: Reader): "torch" | "optax" | "inplace" | undefined {
+  only(read, "nesterov", false);
+  const amsgrad =
+    read.any("amsgrad") === false ? undefined : read.text<"torch" | "optax" | "inplace">("amsgrad");
+  if (amsgrad === "torch" || amsgrad === "optax") {
+    only(read, "convention", amsgrad);
+  } else {
+    eitherConvention(read);
+  }
+  return amsgrad;
+}
+
 const ALGORITHMS: Readonly<Record<string, (read: Reader) => Optimizer>> = {
   sgd: (read) => {
     eitherConvention(read);
     return sgd(sgdOf(read));
   },
   adam: (read) => {
-    eitherConvention(read);
     const options = { ...momentsOf(read), ...given({ eps: read.number("eps") }) };
-    const convention = read.text<"torch" | "optax" | "inplace">("amsgrad");
+    const convention = amsgradOf(read);
     return convention === undefined ? adam(options) : amsgrad({ ...options, convention });
   },
   adashift: (read) =>
@@ -150,13 +167,11 @@ const ALGORITHMS: Readonly<Record<string, (read: Reader) => Optimizer>> = {
         decay: read.text<"l2" | "decoupled" | "stable">("decay"),
       }),
     ),
-  fastadabelief: (read) => {
-    only(read, "ball");
-    return fastAdaBelief({
+  fastadabelief: (read) =>
+    fastAdaBelief({
       ...convexOf(read),
       ...given({ max: read.flag("max"), box: read.number("box") }),
-    });
-  },
+    }),
   sadam: (read) => sadam(convexOf(read)),
   cprop: (read) => {
     const inner = new Reader(read.record("inner"));
@@ -170,8 +185,8 @@ const ALGORITHMS: Readonly<Record<string, (read: Reader) => Optimizer>> = {
     // What the forms do of themselves: statistics see L2 in the fused form of Adam alone.
     only(read, "statsIncludeL2", base === "adam");
     const type = inner.text("type");
-    inner.number("lr");
     const optimizer = cpropOf(base, type, inner, own);
+    inner.number("lr");
     if (inner.leftOver.length > 0) {
       throw new UnsupportedError(`inner option ${inner.leftOver.join(", ")}`);
     }
@@ -183,12 +198,13 @@ class UnsupportedError extends Error {}
 
 function cpropOf(base: string, type: string | undefined, inner: Reader, own: Options): Optimizer {
   if (base === "sgd" && type === "sgd") {
+    eitherConvention(inner);
     return cpropSgd({ ...sgdOf(inner), ...own });
   }
   if (base === "adam" && type === "adam") {
     const innerEps = inner.number("eps");
-    only(inner, "amsgrad", "torch");
-    const keepMax = inner.text("amsgrad") === "torch";
+    only(inner, "amsgrad", "torch", false);
+    const keepMax = amsgradOf(inner) === "torch";
     return cpropAdam({ ...momentsOf(inner), ...own, ...given({ innerEps }), amsgrad: keepMax });
   }
   const build = base === "wrapper" && type !== undefined ? algorithm(type) : undefined;
@@ -202,6 +218,17 @@ function algorithm(name: string): ((read: Reader) => Optimizer) | undefined {
   return Object.hasOwn(ALGORITHMS, name) ? ALGORITHMS[name] : undefined;
 }
 
+/** The rate of a case and, of CProp, those of the optimizers it goes around: one rate at most can be meant. */
+function ratesOf(name: unknown, options: Options): readonly number[] {
+  const read = new Reader(options);
+  const own = read.number("lr");
+  const inner = name === "cprop" ? read.record("inner") : undefined;
+  return [
+    ...(own === undefined ? [] : [own]),
+    ...(inner === undefined ? [] : ratesOf(inner.type, inner)),
+  ];
+}
+
 /**
  * The optimizer that a case names, with its options; unsupported when one of them would be ignored.
  *
@@ -213,16 +240,15 @@ export function resolve(name: string, options: Options): Resolved {
     return { status: "unsupported", reason: `algorithm "${name}"` };
   }
   const read = new Reader(options);
-  const outer = read.number("lr");
   try {
     const optimizer = build(read);
-    const inner = name === "cprop" ? new Reader(read.record("inner")).number("lr") : undefined;
-    if (outer !== undefined && inner !== undefined && outer !== inner) {
-      throw new UnsupportedError("two rates, `lr` and `inner.lr`");
-    }
-    const learningRate = outer ?? inner;
+    read.number("lr");
+    const [learningRate, another] = new Set(ratesOf(name, options));
     if (learningRate === undefined) {
       return { status: "unsupported", reason: "a case without `lr`" };
+    }
+    if (another !== undefined) {
+      return { status: "unsupported", reason: "two rates, `lr` and `inner.lr`" };
     }
     return read.leftOver.length === 0
       ? { status: "supported", optimizer, learningRate }
