@@ -87,6 +87,9 @@ function parseRoot(text: string, file: string): Readonly<Record<string, unknown>
 function parseProblem(value: unknown, file: string, name: string): TraceProblem {
   const at = `problem "${name}"`;
   const { kind, shapes, steps, init, grads, a } = record(value, file, at);
+  if (kind !== "fixed" && kind !== "rosenbrock") {
+    throw broken(file, `${at}: \`kind\` must be "fixed" or "rosenbrock"`, kind);
+  }
   if (!isList(shapes, isShape) || shapes.length === 0) {
     throw broken(file, `${at}: \`shapes\` must be a list of shapes`, shapes);
   }
@@ -102,9 +105,6 @@ function parseProblem(value: unknown, file: string, name: string): TraceProblem 
       throw broken(file, `${at}: a rosenbrock problem needs \`a\` and one tensor of 2`, a);
     }
     return { kind, shapes, steps, init, a };
-  }
-  if (kind !== "fixed") {
-    throw broken(file, `${at}: \`kind\` must be "fixed" or "rosenbrock"`, kind);
   }
   if (
     !isList(grads, (step): step is readonly (readonly number[])[] => isTensors(step, sizes)) ||
@@ -125,8 +125,8 @@ function parseCase(value: unknown, file: string, index: number): TraceCase {
   if (typeof id !== "string" || typeof algorithm !== "string") {
     throw broken(file, `${at}: \`id\` and \`algorithm\` must be texts`, id);
   }
-  if (tol !== undefined && !(typeof tol === "number" && tol >= 0)) {
-    throw broken(file, `${at}: \`tol\` must be a number of at least 0`, tol);
+  if (tol !== undefined && !(typeof tol === "number" && tol >= 0 && Number.isFinite(tol))) {
+    throw broken(file, `${at}: \`tol\` must be a finite number of at least 0`, tol);
   }
   if (problem !== undefined && typeof problem !== "string") {
     throw broken(file, `${at}: \`problem\` must be a name`, problem);
@@ -181,7 +181,8 @@ function isTensors(
 }
 
 function broken(file: string, expected: string, got: unknown): TypeError {
-  const shown = JSON.stringify(got) ?? "nothing";
+  // JSON has no word for infinity, though 1e999 is read as one.
+  const shown = typeof got === "number" ? String(got) : (JSON.stringify(got) ?? "nothing");
   const short = shown.length > 60 ? `${shown.slice(0, 57)}...` : shown;
   return new TypeError(`replay: ${file}: ${expected}, got ${short}; see fixtures/golden/README.md`);
 }
