@@ -1,6 +1,6 @@
 /** `adastra replay`: trace files in, differences out. */
 
-import { readFile, rename, stat, writeFile } from "node:fs/promises";
+import { readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { CaseResult, ReplayOptions } from "./replay.ts";
 import { replayCase } from "./replay.ts";
@@ -27,13 +27,12 @@ export interface ReplaySummary {
 }
 
 /**
- * Replays every case of every file and prints a line a case.
+ * Replays every case of every file and prints a line a case. A case that cannot be run as written counts as
+ * failed, with its reason; the others run.
  *
  * @param print - takes one line of text.
- * A case that cannot be run as written counts as failed, with its reason; the others run.
- *
- * @throws TypeError or RangeError for a file that cannot be read or is not of the schema, for an `out` without
- * a folder, and for a case id that no file holds.
+ * @throws TypeError or RangeError, before any case runs, for a file that cannot be read or is not of the schema,
+ * for an `out` without a folder, and for a case id that no file holds; after them for an `out` that cannot be written.
  */
 export async function replayFiles(
   command: ReplayCommand,
@@ -42,23 +41,14 @@ export async function replayFiles(
   if (command.out !== undefined) {
     await requireFolder(command.out);
   }
+  const recordings = await readRecordings(command);
   const results: CaseResult[] = [];
-  const known: string[] = [];
-  for (const file of command.files) {
-    const cases = parseCases(await readText(file), file);
-    known.push(...cases.map(({ id }) => id));
-    const chosen = cases.filter(({ id }) => command.case === undefined || id === command.case);
-    const problems = await problemsFor(command, file, chosen);
-    for (const trace of chosen) {
+  for (const { file, cases, problems } of recordings) {
+    for (const trace of cases) {
       const result = replayCase(trace, problems, command);
       results.push(result);
       print(describe(result, file));
     }
-  }
-  if (command.case !== undefined && !known.includes(command.case)) {
-    throw new RangeError(
-      `replay: \`--case\` must be the id of a case in the files, got "${command.case}"; leave it out to see the ids`,
-    );
   }
   const summary = summarise(results);
   print(closing(summary, results));
@@ -66,6 +56,28 @@ export async function replayFiles(
     await writeTrajectories(command.out, results);
   }
   return summary;
+}
+
+interface Recording {
+  readonly file: string;
+  readonly cases: readonly TraceCase[];
+  readonly problems: ReadonlyMap<string, TraceProblem | TypeError>;
+}
+
+/** All files before any case runs: what is wrong with the last one is said before the work on the first. */
+async function readRecordings(command: ReplayCommand): Promise<readonly Recording[]> {
+  const recordings: Recording[] = [];
+  for (const file of command.files) {
+    const all = parseCases(await readText(file), file);
+    const cases = all.filter(({ id }) => command.case === undefined || id === command.case);
+    recordings.push({ file, cases, problems: await problemsFor(command, file, cases) });
+  }
+  if (command.case !== undefined && recordings.every(({ cases }) => cases.length === 0)) {
+    throw new RangeError(
+      `replay: \`--case\` must be the id of a case in the files, got "${command.case}"; leave it out to see the ids`,
+    );
+  }
+  return recordings;
 }
 
 async function problemsFor(
@@ -84,12 +96,15 @@ async function readText(path: string): Promise<string> {
   try {
     return await readFile(path, "utf8");
   } catch (cause) {
-    const reason = cause instanceof Error && "code" in cause ? String(cause.code) : "an error";
-    throw new TypeError(`replay: ${path} must be a readable file, got ${reason}; check the path`, {
-      cause,
-    });
+    throw new TypeError(
+      `replay: ${path} must be a readable file, got ${codeOf(cause)}; check the path`,
+      { cause },
+    );
   }
 }
+
+const codeOf = (cause: unknown): string =>
+  cause instanceof Error && "code" in cause ? String(cause.code) : String(cause);
 
 function describe(result: CaseResult, file: string): string {
   switch (result.status) {
@@ -101,7 +116,7 @@ function describe(result: CaseResult, file: string): string {
       return `${mark} ${result.id}  difference ${difference}, tolerance ${result.tolerance.toExponential(1)}${where}`;
     }
     case "computed":
-      return `ran  ${result.id}  no parameters recorded, nothing compared`;
+      return `ran  ${result.id}  no numbers recorded, nothing compared`;
     case "refused":
       return `FAIL ${result.id}  cannot be run as ${file} has it: ${result.reason}`;
     case "unsupported":
@@ -141,17 +156,23 @@ function closing(summary: ReplaySummary, results: readonly CaseResult[]): string
 
 /** Before the work whose result it will take. */
 async function requireFolder(out: string): Promise<void> {
-  const folder = dirname(out);
-  const there = await stat(folder).then(
-    (entry) => entry.isDirectory(),
-    () => false,
-  );
-  if (!there) {
+  if (!(await isFolder(dirname(out)))) {
     throw new TypeError(
       `replay: \`--out\` must be a file in a folder that exists, got "${out}"; make the folder first`,
     );
   }
+  if (await isFolder(out)) {
+    throw new TypeError(
+      `replay: \`--out\` must be a file, got the folder "${out}"; name a file in it`,
+    );
+  }
 }
+
+const isFolder = (path: string): Promise<boolean> =>
+  stat(path).then(
+    (entry) => entry.isDirectory(),
+    () => false,
+  );
 
 /** `{ cases: [{ id, params }] }`, under a temporary name first: a half-written file never bears the name. */
 async function writeTrajectories(out: string, results: readonly CaseResult[]): Promise<void> {
@@ -159,6 +180,15 @@ async function writeTrajectories(out: string, results: readonly CaseResult[]): P
     "params" in result ? [{ id: result.id, params: result.params }] : [],
   );
   const temporary = `${out}.${process.pid}.tmp`;
-  await writeFile(temporary, JSON.stringify({ cases }));
-  await rename(temporary, out);
+  try {
+    await writeFile(temporary, JSON.stringify({ cases }));
+    await rename(temporary, out);
+  } catch (cause) {
+    // The failure to tell is that of the writing, whatever becomes of its rest.
+    await rm(temporary, { force: true }).catch(() => undefined);
+    throw new TypeError(
+      `replay: \`--out\` must be a file that can be written, got ${codeOf(cause)} for "${out}"; pass another path`,
+      { cause },
+    );
+  }
 }

@@ -1,11 +1,12 @@
-import { mkdtemp, readFile, writeFile } from "node:fs/promises";
+import { mkdirSync } from "node:fs";
+import { mkdtemp, readdir, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it } from "vitest";
 import { replayFiles } from "./command.ts";
-import { replayCase } from "./replay.ts";
-import { parseCases, parseProblems } from "./schema.ts";
+import { type CaseResult, replayCase } from "./replay.ts";
+import { parseCases, parseProblems, type TraceCase } from "./schema.ts";
 
 const golden = (name: string): string =>
   fileURLToPath(new URL(`../../../../fixtures/golden/${name}`, import.meta.url));
@@ -166,6 +167,10 @@ describe("replay", () => {
       "case 0: `id` and `algorithm` must be texts, got 1",
     ],
     [
+      '{"schema": "optim-golden/1", "cases": [{"id": "x", "algorithm": "sgd", "tol": 1e999}]}',
+      "case 0: `tol` must be a finite number of at least 0, got Infinity",
+    ],
+    [
       { schema: "optim-golden/1", cases: [{ id: "x", algorithm: "sgd", params: [[["a"]]] }] },
       "case 0: `params` must be numbers by step, tensor and element",
     ],
@@ -192,6 +197,8 @@ describe("replay", () => {
     [{ algorithm: "adashift", options: { lr: 1, phi: "median" } }, "`phi` must be one of"],
     [{ options: { lr: -1 } }, "learning rate"],
     [{ options: { lr: "x" } }, "option `lr` must be a number"],
+    [{ algorithm: "adam", options: { lr: 1, amsgrad: true } }, "option `amsgrad` must be a string"],
+    [{ algorithm: "cprop", options: { inner: "adam" } }, "option `inner` must be an object"],
     [{ params: [] }, 'case "x" must hold 30 steps, got 0'],
     [
       { params: Array.from({ length: 30 }, () => []) },
@@ -237,7 +244,19 @@ describe("replay", () => {
       },
       "statsIncludeL2",
     ],
+    [
+      {
+        algorithm: "cprop",
+        options: { lr: 1, inner: { type: "cprop", inner: { type: "sgd", lr: 5 } } },
+      },
+      "two rates",
+    ],
     [{ algorithm: "adam", options: { inner: { lr: 1 } } }, "without `lr`"],
+    [
+      { algorithm: "adam", options: { lr: 1, amsgrad: "torch", convention: "optax" } },
+      'option convention: "optax"',
+    ],
+    [{ algorithm: "fastadabelief", options: { lr: 1, ball: 2 } }, 'option ball of "fastadabelief"'],
   ])("names what would be ignored or mistaken as unsupported: %j", async (part, reason) => {
     const file = await write("unsupported.json", one(part));
     const lines: string[] = [];
@@ -249,9 +268,16 @@ describe("replay", () => {
     expect(lines[0]).toContain(reason);
   });
 
-  it("takes defaults that are spelled out", async () => {
-    const options = { lr: 0.1, box: null, ball: null };
-    const file = await write("defaults.json", one({ algorithm: "fastadabelief", options }));
+  it.each([
+    ["fastadabelief", { box: null, ball: null }],
+    ["sadam", { box: null, schedule: null }],
+    ["sgd", { convention: "torch", nesterov: false }],
+    ["adam", { convention: "optax", amsgrad: false, nesterov: false }],
+    ["cprop", { base: "sgd", statsIncludeL2: false, inner: { type: "sgd", lr: 0.1 } }],
+    ["cprop", { base: "wrapper", statsIncludeL2: null, inner: { type: "adam" } }],
+    ["cprop", { base: "adam", inner: { type: "adam", amsgrad: false, convention: "torch" } }],
+  ])("takes defaults that are spelled out: %s %j", async (algorithm, options) => {
+    const file = await write("defaults.json", one({ algorithm, options: { lr: 0.1, ...options } }));
     const command = { files: [file], problems: golden("problems.json"), backend: "js" } as const;
     const summary = await replayFiles({ ...command, dtype: "float64" }, silent);
     expect([summary.unsupported, summary.failed, summary.computed]).toEqual([0, 0, 2]);
@@ -270,7 +296,7 @@ describe("replay", () => {
       (line) => lines.push(line),
     );
     expect([summary.failed, summary.computed]).toEqual([1, 1]);
-    expect(lines[0]).toContain('problem "odd"');
+    expect(lines[0]).toContain('problem "odd": `kind` must be "fixed" or "rosenbrock"');
   });
 
   it("asks for a folder before it runs anything", async () => {
@@ -282,35 +308,76 @@ describe("replay", () => {
     await expect(replay).rejects.toThrow("`--out` must be a file in a folder that exists");
   });
 
-  it("compares float32 parameters near zero against the size their tensor had", () => {
-    const problem = {
-      kind: "fixed",
-      shapes: [[1]],
-      steps: 1,
-      init: [[0.3]],
-      grads: [[[3]]],
-    } as const;
-    const trace = {
-      id: "zero",
-      algorithm: "sgd",
-      options: { lr: 0.1 },
-      problem: "p",
-      tol: 0,
-      params: [[[0]]],
-    };
-    const result = replayCase(trace, new Map([["p", problem]]), {
-      backend: "js",
-      dtype: "float32",
-    });
-    expect(result).toMatchObject({ status: "passed", tolerance: 1e-4 * 0.3 });
+  it("does not take a folder for the file to write", async () => {
+    const replay = replayFiles(
+      { files: [golden("sgd.json")], backend: "js", dtype: "float64", out: folder },
+      silent,
+    );
+    await expect(replay).rejects.toThrow(`\`--out\` must be a file, got the folder "${folder}"`);
   });
 
-  it("names a file that is not there", async () => {
-    const replay = replayFiles({ files: ["none.json"], backend: "js", dtype: "float64" }, silent);
+  it("says in one sentence that the result cannot be written", async () => {
+    // One character more than file systems take in a name.
+    const out = join(folder, "x".repeat(256));
+    const command = { files: [golden("sgd.json")], backend: "js", dtype: "float64", out } as const;
+    await expect(replayFiles(command, silent)).rejects.toThrow(
+      "`--out` must be a file that can be written, got ENAMETOOLONG",
+    );
+  });
+
+  it("leaves nothing half-written where the result cannot take its name", async () => {
+    const out = join(folder, "taken");
+    const command = { files: [golden("sgd.json")], backend: "js", dtype: "float64", out } as const;
+    const takeName = (): void => void mkdirSync(out, { recursive: true });
+    await expect(replayFiles(command, takeName)).rejects.toThrow(
+      "`--out` must be a file that can be written, got EISDIR",
+    );
+    expect((await readdir(folder)).filter((name) => name.endsWith(".tmp"))).toEqual([]);
+  });
+
+  it("reads every file before it runs a case of the first", async () => {
+    const lines: string[] = [];
+    const replay = replayFiles(
+      { files: [golden("sgd.json"), "none.json"], backend: "js", dtype: "float64" },
+      (line) => lines.push(line),
+    );
     await expect(replay).rejects.toThrow("none.json must be a readable file, got ENOENT");
+    expect(lines).toEqual([]);
+  });
+
+  /** One step of SGD from 0.3, or from nothing at all, that ends at zero; compared with `params`. */
+  const step = (
+    params: TraceCase["params"] & object,
+    dtype: "float32" | "float64",
+    size: 0 | 1 = 1,
+  ): CaseResult => {
+    const fill = (value: number): number[] => Array.from({ length: size }, () => value);
+    const problem = { kind: "fixed", shapes: [[size]], steps: 1, init: [fill(0.3)] } as const;
+    return replayCase(
+      { id: "one", algorithm: "sgd", options: { lr: 0.1 }, problem: "p", tol: 1e-10, params },
+      new Map([["p", { ...problem, grads: [[fill(3)]] }]]),
+      { backend: "js", dtype },
+    );
+  };
+
+  it("compares float32 parameters near zero against the size their tensor had", () => {
+    expect(step([[[0]]], "float32")).toMatchObject({ status: "passed", tolerance: 1e-4 * 0.3 });
+  });
+
+  it.each(["float32", "float64"] as const)(
+    "a recorded infinity agrees with no number in %s",
+    (dtype) => {
+      expect(step([[[Number.POSITIVE_INFINITY]]], dtype)).toMatchObject({ status: "failed" });
+    },
+  );
+
+  it("a case without one number to compare is not passed", () => {
+    expect(step([[[]]], "float64", 0)).toMatchObject({ status: "computed" });
   });
 });
 
 function failures(results: readonly { id: string; status: string }[]): string[] {
-  return results.filter(({ status }) => status === "failed").map(({ id }) => id);
+  return results
+    .filter(({ status }) => status === "failed" || status === "refused")
+    .map(({ id }) => id);
 }
