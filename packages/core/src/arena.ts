@@ -1,36 +1,53 @@
 /**
- * Where the numbers lie: one memory, one segment an array, the leaves in the same order in each.
+ * Where the numbers lie: one memory; in it the leaves of a class one segment an array, in the same order in each.
  *
+ *     memory  = frames | warm-up | class | class | …
+ *     class   = segment of array 0, slot 0 | … | numbers of the columns
  *     segment = [leaf 0 | pad | leaf 1 | pad | …]        pad to 16 elements
  *
- * An element has the same index in every segment, so one base address an array serves all leaves, and
+ * An element has the same index in every segment of its class, so one base address an array serves all leaves, and
  * neighbouring leaves can be processed in one run.
  */
 
 import type { BackendMemory, DType } from "./codegen/kernel.ts";
-import type { ArraySpec } from "./codegen/plan.ts";
-import type { Leaf, Leaves, NumericArray } from "./contracts.ts";
+import type { ArraySpec } from "./codegen/passes.ts";
+import type { NumericArray } from "./contracts.ts";
+import { type LeafInfo, matrixOf } from "./expr/node.ts";
 import { sizeOf } from "./tree.ts";
 
 /** One leaf's place in every segment, in elements. */
 export interface Extent {
-  readonly path: string;
-  readonly shape: readonly number[];
   readonly start: number;
   readonly size: number;
 }
 
-export interface ArenaLayout {
+/** Where the leaves of one class lie. */
+export interface ClassLayout {
   readonly extents: readonly Extent[];
   /** Elements of a segment, padding included. */
   readonly elements: number;
   /** Byte offset of each array's slot 0, and bytes from slot to slot. */
   readonly bases: readonly number[];
   readonly slotBytes: number;
+  /** Byte offset of each array of numbers of the columns. */
+  readonly columns: readonly number[];
+}
+
+/** The parts of the memory that no class owns. */
+export interface ArenaLayout {
   /** Where kernel frames go, and where kernels are warmed up. */
   readonly scratch: number;
   readonly warmup: number;
+  readonly classes: readonly ClassLayout[];
   readonly bytes: number;
+}
+
+/** What the layout needs to know of a class. */
+export interface ClassContents {
+  readonly leaves: readonly LeafInfo[];
+  readonly arrays: readonly ArraySpec[];
+  /** Arrays of numbers of the columns that a pass has beside it, at most. */
+  readonly columns: number;
 }
 
 /** Elements that a warm-up run may touch in each stream. */
@@ -42,64 +59,53 @@ export function bytesOf(dtype: DType): 4 | 8 {
   return dtype === "float32" ? 4 : 8;
 }
 
-/** Lays out leaves, arrays, `frameBytes` of frames and the warm-up area. */
+/** Lays out `frames` bytes of frames, the warm-up area and the classes, from byte `origin` of the memory. */
 export function layOut(
-  leaves: Leaves,
-  arrays: readonly ArraySpec[],
+  classes: readonly ClassContents[],
   dtype: DType,
   frames: number,
+  origin = 0,
 ): ArenaLayout {
-  let elements = 0;
-  const extents = Object.entries(leaves).map(([path, { shape }]) => {
-    const extent = { path, shape, start: elements, size: sizeOf(shape) };
-    elements += roundUp(extent.size, LEAF_ALIGNMENT);
-    return extent;
-  });
-  // Segments a multiple of 4096 bytes apart would collide in the cache; an odd number of lines is added.
-  const slotBytes = roundUp(elements * bytesOf(dtype), 64) + 64 * 5;
-  let offset = roundUp(frames, 64);
-  const warmup = offset;
-  offset += WARMUP_ELEMENTS * bytesOf(dtype);
-  const bases = arrays.map(({ slots }) => {
-    const base = offset;
-    offset += slots * slotBytes;
-    return base;
-  });
-  return { extents, elements, bases, slotBytes, scratch: 0, warmup, bytes: offset };
-}
-
-/** A leaf of an array's slot, as a view on the memory. */
-export function viewOf(
-  memory: BackendMemory,
-  layout: ArenaLayout,
-  dtype: DType,
-  array: number,
-  slot: number,
-  extent: Extent,
-): NumericArray {
-  const at =
-    (layout.bases[array] as number) + slot * layout.slotBytes + extent.start * bytesOf(dtype);
-  return dtype === "float32"
-    ? new Float32Array(memory.buffer, at, extent.size)
-    : new Float64Array(memory.buffer, at, extent.size);
-}
-
-/** Every leaf of an array's slot. */
-export function leavesOf(
-  memory: BackendMemory,
-  layout: ArenaLayout,
-  dtype: DType,
-  array: number,
-  slot: number,
-): Leaves {
-  const leaves: Record<string, Leaf> = {};
-  for (const extent of layout.extents) {
-    leaves[extent.path] = {
-      shape: extent.shape,
-      data: viewOf(memory, layout, dtype, array, slot, extent),
+  const bytes = bytesOf(dtype);
+  const scratch = roundUp(origin, 64);
+  const warmup = roundUp(scratch + frames, 64);
+  let offset = warmup + WARMUP_ELEMENTS * bytes;
+  const take = (size: number): number => {
+    const at = offset;
+    offset += size;
+    return at;
+  };
+  const placed = classes.map(({ leaves, arrays, columns }): ClassLayout => {
+    let elements = 0;
+    const extents = leaves.map(({ shape }) => {
+      const extent = { start: elements, size: sizeOf(shape) };
+      elements += roundUp(extent.size, LEAF_ALIGNMENT);
+      return extent;
+    });
+    // Segments a multiple of 4096 bytes apart would collide in the cache; an odd number of lines is added.
+    const slotBytes = roundUp(elements * bytes, 64) + 64 * 5;
+    const widest = Math.max(...leaves.map(({ shape }) => matrixOf(shape).columns), 0);
+    return {
+      extents,
+      elements,
+      bases: arrays.map(({ slots }) => take(slots * slotBytes)),
+      slotBytes,
+      columns: Array.from({ length: columns }, () => take(roundUp(widest * bytes, 64))),
     };
-  }
-  return leaves;
+  });
+  return { classes: placed, scratch, warmup, bytes: offset };
+}
+
+/** `size` numbers of the dtype from byte `at` of the memory. */
+export function numbersAt(
+  { buffer }: BackendMemory,
+  dtype: DType,
+  at: number,
+  size: number,
+): NumericArray {
+  return dtype === "float32"
+    ? new Float32Array(buffer, at, size)
+    : new Float64Array(buffer, at, size);
 }
 
 function roundUp(value: number, multiple: number): number {

@@ -207,11 +207,11 @@ describe("compileOptimizer", () => {
     ],
     [
       () =>
-        defineOptimizer("own", { size: perTensor() }, ({ g }) => ({
+        defineOptimizer("own", { lr: perTensor() }, ({ g }) => ({
           update: g,
-          next: { size: g },
+          next: { lr: g },
         })),
-      'defineOptimizer: state keys of "own" must not be names that programs give other things, got "size"; rename it',
+      'defineOptimizer: state keys of "own" must not be names that programs give other things, got "lr"; rename it',
     ],
     [
       () =>

@@ -1,7 +1,7 @@
 /** What `compileOptimizer` takes and gives: the options, the step, the state. */
 
 import type { Backend, DType } from "./codegen/kernel.ts";
-import type { Plan } from "./codegen/plan.ts";
+import type { Plan } from "./codegen/passes.ts";
 import type { Leaves, NumericArray } from "./contracts.ts";
 import type { Schedule } from "./schedules/schedules.ts";
 import type { OptimizerState } from "./state.ts";
@@ -24,11 +24,29 @@ export interface CompileOptions<D extends DType = DType> {
    * parameters, state and step count untouched, `"throw"` does so too and throws NonFiniteError.
    */
   readonly nonFinite?: "propagate" | "skip" | "throw";
+  /** Values or schedules for hyperparameters of the optimizer, by key; the optimizer's own where absent. */
+  readonly hyperparameters?: Changes;
+  /** Whether steps can be inspected; costs kernels to compile, and nothing in steps that are not inspected. */
+  readonly inspect?: boolean;
+}
+
+/** New values or schedules by key. */
+export type Changes = Readonly<Record<string, number | Schedule>>;
+
+export interface StepOptions {
+  /** Take the statistics of this step; the optimizer must have been compiled with `inspect`. */
+  readonly inspect?: boolean;
 }
 
 export interface StepResult {
-  readonly status: "stepped" | "skipped";
+  /** `"skipped"` for a gradient that is not finite; `"accumulated"` and `"ascended"` for calls before the step itself. */
+  readonly status: "stepped" | "skipped" | "accumulated" | "ascended";
+  /** Of an inspected step: statistics by leaf and name. */
+  readonly statistics?: Statistics;
 }
+
+/** Numbers by leaf path and statistic, such as `"update.rms"`. */
+export type Statistics = Readonly<Record<string, Readonly<Record<string, number>>>>;
 
 /** An optimizer bound to parameters. */
 export interface CompiledOptimizer<D extends DType = DType> {
@@ -41,19 +59,36 @@ export interface CompiledOptimizer<D extends DType = DType> {
   readonly params: Leaves<ArrayOf<D>>;
   /** Where the gradient of the next step is written. Optimizers that keep past gradients hand out other arrays after each step. */
   readonly gradients: Leaves<ArrayOf<D>>;
-  /** Bytes of state an element of a parameter, histories included. */
+  /** Bytes of state an element of a parameter, histories included; the mean where leaves differ. */
   readonly stateBytes: number;
-  /** The plan behind the step, for inspection. */
-  readonly plan: Plan;
+  /** The plans behind the step, one a kind of leaf, for inspection. */
+  readonly plans: readonly Plan[];
+  /** Hyperparameters of the next step by key, the learning rate as `learningRate`. */
+  readonly hyperparameters: Readonly<Record<string, number>>;
+  /** Calls that were skipped because a gradient was not finite: in all, and since the last that was not. */
+  readonly skipped: { readonly total: number; readonly consecutive: number };
+  /** Calls taken of those that make up a step; 0 unless the optimizer accumulates or ascends. */
+  readonly phase: number;
   /**
    * Takes one step with what stands in `gradients`, or with the arrays given: those are copied, and leaves
    * without one are skipped, state and step number included. A step without any gradient still counts for the
    * schedule.
    *
    * @throws ShapeMismatchError or RangeError for gradients that do not fit, NonFiniteError under
-   * `nonFinite: "throw"`, RangeError for a learning rate that is negative or not finite. Nothing has changed then.
+   * `nonFinite: "throw"`, RangeError for a learning rate or hyperparameter out of range. Nothing has changed then.
    */
-  step(gradients?: Readonly<Record<string, NumericArray | null | undefined>>): StepResult;
+  step(
+    gradients?: Readonly<Record<string, NumericArray | null | undefined>> | null,
+    options?: StepOptions,
+  ): StepResult;
+  /**
+   * Changes hyperparameters, and `learningRate`, from the next step on.
+   *
+   * @throws RangeError for a key that is none, or a value out of range. Nothing has changed then.
+   */
+  set(changes: Changes): void;
+  /** The parameters to evaluate the model with: averages, or the iterate that a method calls its answer; copied. */
+  evaluationParams(): Leaves<ArrayOf<D>>;
   /** Parameters and state by name, copied. */
   save(): OptimizerState;
   /**

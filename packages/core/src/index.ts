@@ -4,8 +4,11 @@ export { availableBackends } from "./codegen/backends.ts";
 export type { DType } from "./codegen/kernel.ts";
 export type {
   ArrayOf,
+  Changes,
   CompiledOptimizer,
   CompileOptions,
+  Statistics,
+  StepOptions,
   StepResult,
 } from "./compiledOptimizer.ts";
 export { compileOptimizer } from "./compileOptimizer.ts";
@@ -24,6 +27,8 @@ export {
   abs,
   add,
   and,
+  byLeaf,
+  choose,
   clamp,
   delay,
   div,
@@ -48,6 +53,7 @@ export {
   or,
   pow,
   select,
+  size,
   sqrt,
   square,
   sub,
@@ -55,9 +61,29 @@ export {
   tanh,
   windowSum,
 } from "./expr/build.ts";
-export type { Expr, Scope } from "./expr/node.ts";
-export type { Optimizer, StateSpec, StepInputs, StepOutputs } from "./optimizer.ts";
-export { defineOptimizer, perElement, perTensor } from "./optimizer.ts";
+export type { Choice, Expr, LeafInfo, Scope } from "./expr/node.ts";
+export type {
+  Hyperparameter,
+  Hyperparameters,
+  NamedInputs,
+  Optimizer,
+  Phase,
+  StateSpec,
+  StepInputs,
+  StepOutputs,
+} from "./optimizer.ts";
+export {
+  decayRate,
+  defineOptimizer,
+  nonNegative,
+  perColumn,
+  perElement,
+  perRow,
+  perStep,
+  perTensor,
+  positive,
+  share,
+} from "./optimizer.ts";
 export type { AdaiOptions } from "./optimizers/adai.ts";
 export { adai } from "./optimizers/adai.ts";
 export type { AdamOptions, AdamWOptions, AmsgradOptions } from "./optimizers/adam.ts";

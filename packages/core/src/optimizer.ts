@@ -6,18 +6,19 @@
  * chain still runs in as few passes over memory as its reductions allow.
  */
 
+import { requireDecay, requireNonNegative, requirePositive, requireShare } from "./errors.ts";
 import { add, input } from "./expr/build.ts";
 import type { Expr, Scope } from "./expr/node.ts";
 
-/** An array that a program keeps from step to step: one number an element, or one a tensor. */
+/** What a program keeps from step to step: one number an element, a row, a column, a tensor, or one in all. */
 export interface StateSpec {
-  readonly scope: Exclude<Scope, "step">;
-  /** Value of every number before the first step. */
-  readonly init: number;
+  readonly scope: Scope;
+  /** Value of every number before the first step; `"params"` starts at the parameter itself. */
+  readonly init: number | "params";
 }
 
-/** State with one number an element, starting at `init`. */
-export function perElement(init = 0): StateSpec {
+/** State with one number an element, starting at `init`, or as a copy of the parameter. */
+export function perElement(init: number | "params" = 0): StateSpec {
   return { scope: "element", init };
 }
 
@@ -25,6 +26,50 @@ export function perElement(init = 0): StateSpec {
 export function perTensor(init = 0): StateSpec {
   return { scope: "tensor", init };
 }
+
+/** State with one number a row of the tensor (all axes but the last), starting at `init`; kept in float64. */
+export function perRow(init = 0): StateSpec {
+  return { scope: "row", init };
+}
+
+/** State with one number a column of the tensor (its last axis), starting at `init`; kept in float64. */
+export function perColumn(init = 0): StateSpec {
+  return { scope: "column", init };
+}
+
+/** State with one number for all tensors, starting at `init`; kept in float64. */
+export function perStep(init = 0): StateSpec {
+  return { scope: "step", init };
+}
+
+/** A number that a program reads each step and that may be changed between steps. */
+export interface Hyperparameter {
+  readonly value: number;
+  /** Throws for a value out of range, naming the function and the option. */
+  readonly check: (where: string, name: string, value: number) => void;
+}
+
+/** β in [0, 1). */
+export function decayRate(value: number): Hyperparameter {
+  return { value, check: requireDecay };
+}
+
+/** At least 0. */
+export function nonNegative(value: number): Hyperparameter {
+  return { value, check: requireNonNegative };
+}
+
+/** Greater than 0. */
+export function positive(value: number): Hyperparameter {
+  return { value, check: requirePositive };
+}
+
+/** In [0, 1]. */
+export function share(value: number): Hyperparameter {
+  return { value, check: requireShare };
+}
+
+export type Hyperparameters<H extends string = string> = Readonly<Record<H, Hyperparameter>>;
 
 /** What a program sees. */
 export interface StepInputs {
@@ -38,6 +83,9 @@ export interface StepInputs {
   readonly lr: Expr;
 }
 
+/** State and hyperparameters by key. */
+export type NamedInputs = StepInputs & Readonly<Record<string, Expr>>;
+
 /** What a program makes. */
 export interface StepOutputs<K extends string> {
   /** Added to the parameter: the sign is in the update. */
@@ -46,23 +94,40 @@ export interface StepOutputs<K extends string> {
   readonly params?: Expr;
   /** State after the step. */
   readonly next: Readonly<Record<K, Expr>>;
+  /** Values of the step that `inspect` shows, by name: v, inertia, conformity. */
+  readonly inspect?: Readonly<Record<string, Expr>>;
+}
+
+/** A call before the step itself, with a gradient of its own: to accumulate it, or to climb as SAM does. */
+export interface Phase {
+  /** What `step` reports for such a call. */
+  readonly status: "accumulated" | "ascended";
+  /** The program; state that it leaves out stays. The step number `t` is that of the step to come. */
+  step(inputs: NamedInputs): StepOutputs<string>;
 }
 
 /** An optimizer or a transform, with the keys of its state in the type. */
 export interface Optimizer<K extends string = string> {
   readonly name: string;
   readonly state: Readonly<Record<K, StateSpec>>;
-  /** Pure: called once per compilation, with inputs standing for the arrays, state by key. */
-  step(inputs: StepInputs & Readonly<Record<string, Expr>>): StepOutputs<K>;
+  readonly hyperparameters?: Hyperparameters;
+  /** Pure: called once per compilation, with inputs standing for the arrays, state and hyperparameters by key. */
+  step(inputs: NamedInputs): StepOutputs<K>;
+  /** Calls that come before each step, in order; none where absent. */
+  readonly before?: readonly Phase[];
+  /** The parameters to evaluate the model with, of state and parameters after a step; `p` itself where absent. */
+  evaluation?(inputs: NamedInputs): Expr;
 }
 
 /**
  * Defines an optimizer or transform by its program.
  *
  * @param name - lower-case, the name errors and checkpoints show.
- * @param state - what it keeps; keys are the names in checkpoints and must not be `g`, `p`, `t`, `lr`, `size`,
- * `totalSize`, a numbered `window` or `history`, or a property that every object has.
+ * @param state - what it keeps; keys are the names in checkpoints and must not be `g`, `p`, `t`, `lr`, `learningRate`, a numbered
+ * `window` or `history`, or a property that every object has.
+ * @param hyperparameters - numbers that can be changed while training, checked here; keys as for state.
  * @param step - the program; see `Optimizer`.
+ * @throws RangeError for a hyperparameter out of range, TypeError for a key that is taken.
  * @example
  * const signSgd = defineOptimizer("signSgd", {}, ({ g, lr }) => ({ update: neg(mul(lr, sign(g))), next: {} }));
  */
@@ -70,16 +135,33 @@ export function defineOptimizer<K extends string>(
   name: string,
   state: Readonly<Record<K, StateSpec>>,
   step: (inputs: StepInputs & Readonly<Record<K, Expr>>) => StepOutputs<K>,
+): Optimizer<K>;
+export function defineOptimizer<K extends string, H extends string>(
+  name: string,
+  state: Readonly<Record<K, StateSpec>>,
+  hyperparameters: Hyperparameters<H>,
+  step: (inputs: StepInputs & Readonly<Record<K | H, Expr>>) => StepOutputs<K>,
+): Optimizer<K>;
+export function defineOptimizer<K extends string>(
+  name: string,
+  state: Readonly<Record<K, StateSpec>>,
+  ...rest:
+    | [step: (inputs: never) => StepOutputs<K>]
+    | [hyperparameters: Hyperparameters, step: (inputs: never) => StepOutputs<K>]
 ): Optimizer<K> {
-  for (const key of Object.keys(state)) {
-    if (isReserved(key)) {
+  const [hyperparameters, step] = rest.length === 1 ? [{}, rest[0]] : rest;
+  for (const key of [...Object.keys(state), ...Object.keys(hyperparameters)]) {
+    if (isReserved(key) || (key in state && key in hyperparameters)) {
       throw new TypeError(
         `defineOptimizer: state keys of "${name}" must not be names that programs give other things, got "${key}"; rename it`,
       );
     }
   }
-  // Whoever calls `step` passes every key of `state`, and may pass more.
-  return { name, state, step: step as Optimizer<K>["step"] };
+  for (const [key, { value, check }] of Object.entries(hyperparameters)) {
+    check(name, key, value);
+  }
+  // Whoever calls `step` passes every key of `state` and `hyperparameters`, and may pass more.
+  return { name, state, hyperparameters, step: step as Optimizer<K>["step"] };
 }
 
 /** A key that `taken` does not hold: the key itself, else with the first free number before it. */
@@ -101,16 +183,27 @@ export function requireOptimizer(where: string, name: string, value: Optimizer):
   }
 }
 
-/** A closed program: every array after the step, as an expression of the arrays before it. */
-export interface Program {
-  readonly name: string;
-  readonly state: Readonly<Record<string, StateSpec>>;
-  /** The parameter after the step. */
+/** One call as expressions of the arrays before it: what becomes of the parameter and of state. */
+export interface ProgramPhase {
+  readonly status: "stepped" | Phase["status"];
+  /** The parameter after the call. */
   readonly params: Expr;
   readonly next: Readonly<Record<string, Expr>>;
 }
 
-const INPUTS: readonly string[] = ["g", "p", "t", "lr", "size", "totalSize"];
+/** A closed program: every array after the step, as an expression of the arrays before it. */
+export interface Program extends ProgramPhase {
+  readonly name: string;
+  readonly state: Readonly<Record<string, StateSpec>>;
+  readonly hyperparameters: Hyperparameters;
+  /** Calls before the step, in order. */
+  readonly before: readonly ProgramPhase[];
+  /** What `inspect` shows, besides the parameter and its change. */
+  readonly inspect: Readonly<Record<string, Expr>>;
+  readonly evaluation: Expr | undefined;
+}
+
+const INPUTS: readonly string[] = ["g", "p", "t", "lr", "learningRate"];
 
 /** Names of inputs, of the arrays that the planner adds, and of what every object inherits. */
 function isReserved(key: string): boolean {
@@ -119,28 +212,58 @@ function isReserved(key: string): boolean {
 
 /** Calls the program with inputs named after the arrays they stand for. */
 export function toProgram(optimizer: Optimizer): Program {
-  const states = Object.entries(optimizer.state).map(
-    ([key, spec]) => [key, input(key, spec.scope)] as const,
-  );
+  const { name, state, hyperparameters = {}, before = [] } = optimizer;
   const p = input("p", "element");
-  const outputs = optimizer.step({
-    ...Object.fromEntries(states),
+  const inputs: NamedInputs = {
+    ...Object.fromEntries(
+      Object.entries(state).map(([key, { scope }]) => [key, input(key, scope)]),
+    ),
+    ...Object.fromEntries(Object.keys(hyperparameters).map((key) => [key, input(key, "step")])),
     g: input("g", "element"),
     p,
     t: input("t", "step"),
     lr: input("lr", "step"),
-  });
-  for (const key of Object.keys(optimizer.state)) {
+  };
+  const outputs = optimizer.step(inputs);
+  for (const key of Object.keys(state)) {
     if (outputs.next[key] === undefined) {
       throw new TypeError(
-        `toProgram: "${optimizer.name}" must return \`next.${key}\`, got undefined; return the state it declares`,
+        `toProgram: "${name}" must return \`next.${key}\`, got undefined; return the state it declares`,
       );
     }
   }
+  const close = ({ update, params = add(p, update) }: StepOutputs<string>): Expr => params;
   return {
-    name: optimizer.name,
-    state: optimizer.state,
-    params: outputs.params ?? add(p, outputs.update),
+    name,
+    state,
+    hyperparameters,
+    status: "stepped",
+    params: close(outputs),
     next: outputs.next,
+    before: before.map((phase) => {
+      const made = phase.step(inputs);
+      const next = Object.keys(state).map((key) => [key, made.next[key] ?? inputs[key]]);
+      return { status: phase.status, params: close(made), next: Object.fromEntries(next) };
+    }),
+    inspect: outputs.inspect ?? {},
+    evaluation: optimizer.evaluation?.(inputs),
+  };
+}
+
+/** The program with every expression replaced. */
+export function mapProgram(program: Program, f: (e: Expr) => Expr): Program {
+  const mapValues = (record: Readonly<Record<string, Expr>>): Record<string, Expr> =>
+    Object.fromEntries(Object.entries(record).map(([key, e]) => [key, f(e)]));
+  return {
+    ...program,
+    params: f(program.params),
+    next: mapValues(program.next),
+    before: program.before.map((phase) => ({
+      ...phase,
+      params: f(phase.params),
+      next: mapValues(phase.next),
+    })),
+    inspect: mapValues(program.inspect),
+    evaluation: program.evaluation === undefined ? undefined : f(program.evaluation),
   };
 }

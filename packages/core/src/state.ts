@@ -1,10 +1,11 @@
 /** What an optimizer must remember to continue, as plain arrays by name. */
 
-import type { Extent } from "./arena.ts";
 import type { DType } from "./codegen/kernel.ts";
+import { PARAMS } from "./codegen/passes.ts";
 import type { NumericArray } from "./contracts.ts";
 import { show } from "./errors.ts";
-import { isNumericArray, sameShape } from "./tree.ts";
+import type { Tensor } from "./runtime/tensor.ts";
+import { isNumericArray, sameShape, sizeOf } from "./tree.ts";
 
 export interface LeafState {
   readonly shape: readonly number[];
@@ -15,16 +16,24 @@ export interface LeafState {
   readonly arrays: Readonly<Record<string, readonly NumericArray[]>>;
   /** Per-tensor state by key. */
   readonly tensor: Readonly<Record<string, number>>;
+  /** State of rows and of columns by key. */
+  readonly vectors: Readonly<Record<string, Float64Array>>;
   /** Queued per-tensor values, oldest first. */
   readonly queues: readonly (readonly number[])[];
 }
 
 export interface OptimizerState {
-  readonly format: "adastra-optimizer/1";
+  readonly format: "adastra-optimizer/2";
   readonly optimizer: string;
   readonly dtype: DType;
   /** Steps taken. */
   readonly count: number;
+  /** Calls taken of those that make up a step: accumulated gradients, an ascent. */
+  readonly phase: number;
+  /** Hyperparameters by key, as they stand; those on a schedule are those of the next step. */
+  readonly hyperparameters: Readonly<Record<string, number>>;
+  /** State that is one number for all tensors, by key. */
+  readonly global: Readonly<Record<string, number>>;
   readonly leaves: Readonly<Record<string, LeafState>>;
 }
 
@@ -32,10 +41,73 @@ export interface OptimizerState {
 export interface StateShape {
   readonly optimizer: string;
   readonly dtype: DType;
-  readonly extents: readonly Extent[];
-  readonly arrays: readonly { readonly name: string; readonly kept: number }[];
-  readonly tensor: readonly string[];
-  readonly queues: readonly number[];
+  /** Calls that make up a step. */
+  readonly phases: number;
+  readonly hyperparameters: readonly string[];
+  readonly global: readonly string[];
+  readonly tensors: readonly Tensor[];
+}
+
+/** Parameters and state of a leaf, copied. */
+export function saveLeaf(tensor: Tensor): LeafState {
+  const { owner, leaf, count } = tensor;
+  const arrays: Record<string, readonly NumericArray[]> = {};
+  owner.plan.arrays.forEach(({ name }, array) => {
+    const kept = owner.kept(array);
+    if (kept > 0) {
+      arrays[name] = Array.from({ length: kept }, (_, i) =>
+        tensor.view(array, owner.slotAt(array, count, kept - 1 - i)).slice(),
+      );
+    }
+  });
+  return {
+    shape: leaf.shape,
+    count,
+    params: tensor.view(PARAMS, 0).slice(),
+    arrays,
+    tensor: Object.fromEntries(
+      keysOf(tensor, "tensor").map((key) => [key, tensor.state[key]?.[0] as number]),
+    ),
+    vectors: Object.fromEntries(
+      [...keysOf(tensor, "row"), ...keysOf(tensor, "column")].map((key) => [
+        key,
+        (tensor.state[key] as Float64Array).slice(),
+      ]),
+    ),
+    queues: tensor.queues.map((queue) =>
+      Array.from(queue, (_, i) => queue[(count + 1 + i) % queue.length] as number),
+    ),
+  };
+}
+
+/** Puts back what `saveLeaf` copied; `checkState` has seen it. */
+export function loadLeaf(tensor: Tensor, saved: LeafState): void {
+  const { owner } = tensor;
+  tensor.count = saved.count;
+  tensor.view(PARAMS, 0).set(saved.params);
+  owner.plan.arrays.forEach(({ name }, array) => {
+    const steps = owner.kept(array) > 0 ? (saved.arrays[name] ?? []) : [];
+    steps.forEach((data, i) => {
+      const slot = owner.slotAt(array, saved.count, steps.length - 1 - i);
+      tensor.view(array, slot).set(data);
+    });
+  });
+  for (const [key, value] of Object.entries(saved.tensor)) {
+    tensor.state[key]?.fill(value);
+  }
+  for (const [key, values] of Object.entries(saved.vectors)) {
+    tensor.state[key]?.set(values);
+  }
+  saved.queues.forEach((queue, index) => {
+    const ring = tensor.queues[index] as Float64Array;
+    queue.forEach((value, i) => {
+      ring[(saved.count + 1 + i) % ring.length] = value;
+    });
+  });
+}
+
+function keysOf({ owner }: Tensor, scope: "tensor" | "row" | "column"): string[] {
+  return owner.plan.hostState.filter((each) => each.scope === scope).map(({ key }) => key);
 }
 
 const SAME = "pass the state of the optimizer it was saved with";
@@ -49,8 +121,8 @@ export function checkState(where: string, state: OptimizerState, shape: StateSha
   };
   expect(isRecord(state), "state must be an object of `save`", state);
   expect(
-    state.format === "adastra-optimizer/1",
-    'state must have format "adastra-optimizer/1"',
+    state.format === "adastra-optimizer/2",
+    'state must have format "adastra-optimizer/2"',
     state.format,
   );
   expect(
@@ -65,26 +137,31 @@ export function checkState(where: string, state: OptimizerState, shape: StateSha
     "compile with the dtype it was saved with",
   );
   expect(isCount(state.count), "the step count must be a natural number", state.count);
+  expect(
+    isCount(state.phase) && state.phase < shape.phases,
+    `the phase must be a natural number below ${shape.phases}`,
+    state.phase,
+  );
+  expectNumbers(expect, state.hyperparameters, shape.hyperparameters, "hyperparameters");
+  expectNumbers(expect, state.global, shape.global, "state of all tensors");
   expect(isRecord(state.leaves), "state must hold leaves by path", state.leaves);
-  const known = new Set(shape.extents.map(({ path }) => path));
+  const known = new Set(shape.tensors.map(({ leaf }) => leaf.path));
   const stranger = Object.keys(state.leaves).find((path) => !known.has(path));
   expect(stranger === undefined, "state must hold the optimizer's leaves alone", stranger);
-  for (const extent of shape.extents) {
-    const leaf = Object.hasOwn(state.leaves, extent.path) ? state.leaves[extent.path] : undefined;
-    expect(isRecord(leaf), `state must hold leaf "${extent.path}"`, leaf);
-    checkLeaf(expect, leaf as LeafState, extent, state.count, shape);
+  for (const tensor of shape.tensors) {
+    const { path } = tensor.leaf;
+    const leaf = Object.hasOwn(state.leaves, path) ? state.leaves[path] : undefined;
+    expect(isRecord(leaf), `state must hold leaf "${path}"`, leaf);
+    checkLeaf(expect, leaf as LeafState, tensor, state.count);
   }
 }
 
 type Expect = (ok: boolean, expected: string, got: unknown, hint?: string) => void;
 
-function checkLeaf(
-  expect: Expect,
-  leaf: LeafState,
-  { path, shape, size }: Extent,
-  count: number,
-  { arrays, tensor, queues }: StateShape,
-): void {
+function checkLeaf(expect: Expect, leaf: LeafState, tensor: Tensor, count: number): void {
+  const { owner, matrix, queues } = tensor;
+  const { path, shape } = tensor.leaf;
+  const size = sizeOf(shape);
   const holds = (data: unknown): boolean => isNumericArray(data) && data.length === size;
   const sameDims = Array.isArray(leaf.shape) && sameShape(leaf.shape, shape);
   expect(
@@ -98,6 +175,10 @@ function checkLeaf(
     leaf.count,
   );
   expect(holds(leaf.params), `parameters of leaf "${path}" must be ${size} numbers`, leaf.params);
+  const arrays = owner.plan.arrays.flatMap(({ name }, array) => {
+    const kept = owner.kept(array);
+    return kept > 0 ? [{ name, kept }] : [];
+  });
   expect(isRecord(leaf.arrays), `leaf "${path}" must hold state by key`, leaf.arrays);
   expect(
     Object.keys(leaf.arrays).length === arrays.length,
@@ -112,18 +193,50 @@ function checkLeaf(
       Array.isArray(steps) ? `${steps.length} arrays` : "none",
     );
   }
-  expect(isRecord(leaf.tensor), `leaf "${path}" must hold per-tensor state by key`, leaf.tensor);
-  for (const key of tensor) {
-    const value = leaf.tensor[key];
-    expect(typeof value === "number", `state "${key}" of leaf "${path}" must be a number`, value);
+  const what = `per-tensor state of leaf "${path}"`;
+  expectNumbers(expect, leaf.tensor, keysOf(tensor, "tensor"), what);
+  const [rows, columns] = [keysOf(tensor, "row"), keysOf(tensor, "column")];
+  expect(
+    isRecord(leaf.vectors) && Object.keys(leaf.vectors).length === rows.length + columns.length,
+    `leaf "${path}" must hold state of rows and columns ${[...rows, ...columns].join(", ")}`,
+    isRecord(leaf.vectors) ? Object.keys(leaf.vectors).join(", ") : leaf.vectors,
+  );
+  for (const key of [...rows, ...columns]) {
+    const length = rows.includes(key) ? matrix.rows : matrix.columns;
+    const values: unknown = leaf.vectors[key];
+    expect(
+      isNumericArray(values) && values.length === length,
+      `state "${key}" of leaf "${path}" must be ${length} numbers`,
+      isNumericArray(values) ? `${values.length}` : "none",
+    );
   }
+  const lengths = queues.map(({ length }) => length);
   expect(
     Array.isArray(leaf.queues) &&
-      leaf.queues.length === queues.length &&
-      leaf.queues.every((queue, i) => isQueue(queue, queues[i] as number)),
-    `leaf "${path}" must hold queues of ${queues.join(", ")} numbers`,
+      leaf.queues.length === lengths.length &&
+      leaf.queues.every((queue, i) => isQueue(queue, lengths[i] as number)),
+    `leaf "${path}" must hold queues of ${lengths.join(", ")} numbers`,
     JSON.stringify(leaf.queues) ?? "none",
   );
+}
+
+/** A record of one number a key, and no more. */
+function expectNumbers(
+  expect: Expect,
+  record: Readonly<Record<string, number>>,
+  keys: readonly string[],
+  what: string,
+): void {
+  expect(isRecord(record), `${what} must be numbers by key`, record);
+  expect(
+    Object.keys(record).length === keys.length,
+    `${what} must be ${keys.join(", ") || "empty"}`,
+    Object.keys(record).join(", ") || "none",
+  );
+  for (const key of keys) {
+    const value = record[key];
+    expect(typeof value === "number", `"${key}" of ${what} must be a number`, value);
+  }
 }
 
 function isQueue(queue: unknown, length: number): boolean {

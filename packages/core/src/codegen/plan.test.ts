@@ -11,6 +11,7 @@ import {
   sum,
   windowSum,
 } from "../expr/build.ts";
+import { verifyProgram } from "../expr/verify.ts";
 import { defineOptimizer, type Optimizer, perElement, perTensor, toProgram } from "../optimizer.ts";
 import { adai } from "../optimizers/adai.ts";
 import { adam } from "../optimizers/adam.ts";
@@ -21,11 +22,15 @@ import { clipByGlobalNorm } from "../transforms/clip.ts";
 import { l2 } from "../transforms/weightDecay.ts";
 import { plan } from "./plan.ts";
 
-const planOf = (optimizer: Optimizer) => plan(toProgram(optimizer), "float32");
+const planOf = (optimizer: Optimizer) => {
+  const program = toProgram(optimizer);
+  verifyProgram(program);
+  return plan(program, "float32");
+};
 const byName = (a = "", b = ""): number => a.localeCompare(b);
 /** Arrays that a pass loads and stores, by name. */
 const traffic = (optimizer: Optimizer) =>
-  planOf(optimizer).passes.map(({ steady: { kernel } }) => ({
+  planOf(optimizer).step.passes.map(({ steady: { kernel } }) => ({
     loads: kernel.body
       .flatMap((i) => (i.op === "load" ? [kernel.streams[i.stream]] : []))
       .toSorted(byName),
@@ -38,7 +43,7 @@ describe("plan", () => {
   });
 
   it("folds both bias corrections of Adam into numbers of the step: one root and one division an element", () => {
-    const [pass] = planOf(adam()).passes;
+    const [pass] = planOf(adam()).step.passes;
     const ops = pass?.steady.kernel.body.map(({ op }) => op) ?? [];
     expect(ops.filter((op) => op === "div")).toHaveLength(1);
     expect(ops.filter((op) => op === "sqrt")).toHaveLength(1);
@@ -89,9 +94,9 @@ describe("plan", () => {
   });
 
   it("merges the averages that CProp and Adam both keep, and only where the rates agree", () => {
-    expect([...planOf(cprop(adam())).twins]).toEqual([["meanSquare", "nu"]]);
-    expect([...planOf(cprop(adam(), { beta: 0.9 })).twins]).toEqual([["meanGradient", "mu"]]);
-    expect([...planOf(cprop(adam({ b1: 0.8 }), { beta: 0.95 })).twins]).toEqual([]);
+    expect(planOf(cprop(adam())).twins).toEqual({ meanSquare: "nu" });
+    expect(planOf(cprop(adam(), { beta: 0.9 })).twins).toEqual({ meanGradient: "mu" });
+    expect(planOf(cprop(adam({ b1: 0.8 }), { beta: 0.95 })).twins).toEqual({});
   });
 
   it("shares one history among delays of one array", () => {

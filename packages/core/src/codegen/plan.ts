@@ -7,71 +7,32 @@
  *             ─ hoist what is one number a tensor ──────▶ host tape + kernels
  *
  * A pass is one loop over the elements. A program without reductions over elements of the same step, or
- * one that only queues them for later (AdaShift's φ), is a single pass.
+ * one that only queues them for later (AdaShift's φ), is a single pass. A pass that needs or makes numbers of rows or
+ * columns runs row by row: a row's number is a scalar of the run, the numbers of the columns are an array beside it.
  */
 
 import { input } from "../expr/build.ts";
 import { expandMath } from "../expr/math.ts";
 import { type Expr, operands, scopeOf, withOperands } from "../expr/node.ts";
 import { Rewriter } from "../expr/rewrite.ts";
-import { verifyProgram } from "../expr/verify.ts";
-import type { Program, StateSpec } from "../optimizer.ts";
-import { asNumber, HostBuilder, type HostProgram, type Slot } from "./host.ts";
-import type { DType, Id, Instruction, Kernel } from "./kernel.ts";
+import type { Program, ProgramPhase } from "../optimizer.ts";
+import { HostBuilder, type Slot } from "./host.ts";
+import type { DType } from "./kernel.ts";
+import { type Built, KernelBuilder } from "./kernelBuilder.ts";
+import { levels } from "./levels.ts";
+import {
+  type ArraySpec,
+  type ColumnSpec,
+  EVALUATED,
+  GRADIENT,
+  PARAMS,
+  type Pass,
+  type PhasePlan,
+  type Plan,
+  type Stream,
+} from "./passes.ts";
 import { mergeTwins } from "./twins.ts";
 import { directWindow, recursiveWindow, windowState } from "./windows.ts";
-
-/** An array of one number an element. Rings hold `slots` steps; step t lies in slot t mod slots. */
-export interface ArraySpec {
-  readonly name: string;
-  readonly slots: number;
-  readonly init: number;
-}
-
-/** An array as a kernel sees it: as it was `delay` steps ago. */
-export interface Stream {
-  readonly array: number;
-  readonly delay: number;
-}
-
-/** One way to run a pass: where windows are continued, or where they are summed anew. */
-export interface Variant {
-  readonly kernel: Kernel;
-  readonly streams: readonly Stream[];
-  /** Host slots of the kernel's scalars. */
-  readonly scalars: readonly Slot[];
-}
-
-export interface Pass {
-  readonly steady: Variant;
-  /** For the blocks whose windows are summed anew this step; absent without windows. */
-  readonly refresh: Variant | undefined;
-  /** Indices into `plan.reductions`, in the order of the kernel's. */
-  readonly reductions: readonly number[];
-  /** Whether each tensor needs a run of its own: it is reduced, or scaled by a number of its own. */
-  readonly perTensor: boolean;
-}
-
-export interface Plan {
-  readonly name: string;
-  /** `[0]` is p, `[1]` is g; then state by key, then histories. */
-  readonly arrays: readonly ArraySpec[];
-  readonly passes: readonly Pass[];
-  readonly reductions: readonly { readonly kind: "sum" | "max"; readonly over: "tensor" | "all" }[];
-  readonly host: HostProgram;
-  /** Per-tensor state: where it is read and where its next value stands. */
-  readonly tensorState: readonly {
-    readonly key: string;
-    readonly init: number;
-    readonly slot: Slot;
-    readonly next: Slot;
-  }[];
-  /** State keys that turned out to be the same array, by the key they live on under. */
-  readonly twins: ReadonlyMap<string, string>;
-}
-
-export const PARAMS = 0;
-export const GRADIENT = 1;
 
 interface Root {
   readonly array: number;
@@ -79,148 +40,300 @@ interface Root {
 }
 
 /**
- * Plans a program for arrays of one dtype.
+ * Plans a program without choices for arrays of one dtype.
  *
- * @throws TypeError when the program is not legal (see `verifyProgram`).
+ * @param sites - by domain, the pass from which on a reduction over all tensors is known, where others take longer.
  */
-export function plan(source: Program, dtype: DType): Plan {
-  verifyProgram(source);
+export function plan(
+  source: Program,
+  dtype: DType,
+  sites: ReadonlyMap<string, number> = new Map(),
+): Plan {
   const rewriter = new Rewriter();
   const expand = (e: Expr): Expr => expandOverElements(e, dtype, rewriter);
   const { program, twins } = mergeTwins(source, rewriter, expand);
+  const arrays = new ArrayBuilder(program, rewriter);
+  const planner = new PhasePlanner(arrays, rewriter, sites);
+  const element = (key: string): boolean => program.state[key]?.scope === "element";
+  const rootsOf = ({ params, next }: ProgramPhase): Root[] => [
+    { array: PARAMS, expr: params },
+    ...Object.keys(next)
+      .filter(element)
+      .map((key) => ({ array: arrays.state(key), expr: next[key] as Expr })),
+  ];
+  const step = (name: string, inspect: Inspected): PhasePlan =>
+    planner.plan(
+      name,
+      program.status,
+      [...rootsOf(program), ...arrays.histories],
+      hostNext(program, program),
+      inspect,
+      true,
+    );
+  return {
+    name: program.name,
+    arrays: arrays.specs,
+    step: step(program.name, {}),
+    before: program.before.map((each, i) =>
+      planner.plan(
+        `${program.name}_before${i}`,
+        each.status,
+        rootsOf(each),
+        hostNext(program, each),
+        {},
+        false,
+      ),
+    ),
+    inspected:
+      Object.keys(program.inspect).length > 0
+        ? step(`${program.name}_inspected`, program.inspect)
+        : undefined,
+    evaluation:
+      program.evaluation === undefined
+        ? undefined
+        : planner.plan(
+            `${program.name}_evaluation`,
+            program.status,
+            [{ array: EVALUATED, expr: program.evaluation }],
+            {},
+            {},
+            false,
+          ),
+    hostState: Object.entries(program.state).flatMap(([key, { scope, init }]) =>
+      scope === "element" ? [] : [{ key, scope, init: init as number }],
+    ),
+    twins,
+  };
+}
 
-  const windows = new Map<Expr, string>();
-  const rings = new Map<Expr, number>();
-  const everything = [program.params, ...Object.values(program.next)];
-  for (const node of reachable(everything, operands)) {
-    if (node.op === "window") {
-      const key = windowState(windows.size);
-      windows.set(node, key);
-      // As the kernels will read them: rewriting moves delays to operands.
-      const forms = [recursiveWindow(node, input(key, "element")), directWindow(node)];
-      for (const e of reachable(
-        forms.map((form) => rewriter.rewrite(form)),
-        elementOperands,
-      )) {
-        if (e.op === "delay") {
-          noteRing(rings, e.a, e.steps);
-        }
-      }
-    } else if (node.op === "delay" && scopeOf(node) === "element") {
-      noteRing(rings, node.a, node.steps);
-    }
-  }
+type Inspected = Readonly<Record<string, Expr>>;
 
-  const arrays: ArraySpec[] = [
+/** Next values of the state that the host keeps. */
+function hostNext(program: Program, { next }: ProgramPhase): Record<string, Expr> {
+  return Object.fromEntries(
+    Object.entries(next).filter(([key]) => program.state[key]?.scope !== "element"),
+  );
+}
+
+/** The arrays of a program: parameter, gradient, state, windows, histories. */
+class ArrayBuilder {
+  readonly specs: ArraySpec[] = [
     { name: "p", slots: 1, init: 0 },
     { name: "g", slots: 1, init: 0 },
   ];
-  const roots: Root[] = [{ array: PARAMS, expr: program.params }];
-  const stateArray = new Map<string, number>();
-  const addArray = (name: string, slots: number, init: number, expr: Expr): number => {
-    const array = arrays.push({ name, slots, init }) - 1;
-    roots.push({ array, expr });
-    return array;
-  };
-  for (const [key, spec] of elementStates(program)) {
-    stateArray.set(key, addArray(key, 1, spec.init, program.next[key] as Expr));
-  }
-  for (const [node, key] of windows) {
-    stateArray.set(key, addArray(key, 1, 0, node));
-  }
-  const ringArray = new Map<Expr, number>();
-  for (const [operand, steps] of rings) {
-    if (operand.op === "input" && operand.name === "g") {
-      // The gradient is written straight into its ring: no copy, one slot more.
-      arrays[GRADIENT] = { name: "g", slots: steps + 1, init: 0 };
-      ringArray.set(operand, GRADIENT);
-    } else {
-      ringArray.set(operand, addArray(`history${ringArray.size}`, steps, 0, operand));
+  /** Arrays that the planner adds, and what each step puts into them. */
+  readonly histories: Root[] = [];
+  /** Numbers of a tensor whose past is needed, and how far back. */
+  readonly queues: Map<Expr, number> = new Map();
+  readonly hasWindows: boolean;
+  private readonly stateArray = new Map<string, number>();
+  private readonly ringArray = new Map<Expr, number>();
+  private readonly windows = new Map<Expr, string>();
+  private readonly rewriter: Rewriter;
+
+  constructor(program: Program, rewriter: Rewriter) {
+    this.rewriter = rewriter;
+    const rings = this.findRings(program);
+    this.hasWindows = this.windows.size > 0;
+    for (const [key, { scope, init }] of Object.entries(program.state)) {
+      if (scope === "element") {
+        this.stateArray.set(key, this.specs.push({ name: key, slots: 1, init }) - 1);
+      }
+    }
+    for (const [node, key] of this.windows) {
+      this.stateArray.set(key, this.add(key, 1, node));
+    }
+    for (const [operand, steps] of rings) {
+      if (operand.op === "input" && operand.name === "g") {
+        // The gradient is written straight into its ring: no copy, one slot more.
+        this.specs[GRADIENT] = { name: "g", slots: steps + 1, init: 0 };
+        this.ringArray.set(operand, GRADIENT);
+      } else {
+        this.ringArray.set(operand, this.add(`history${this.ringArray.size}`, steps, operand));
+      }
     }
   }
 
-  const stream = (e: Expr): Stream | undefined => {
+  state(key: string): number {
+    return this.stateArray.get(key) as number;
+  }
+
+  /** Where an expression over elements is read from, if it is. */
+  stream(e: Expr): Stream | undefined {
     if (e.op === "delay" && scopeOf(e) === "element") {
-      return { array: ringArray.get(e.a) as number, delay: e.steps };
+      return { array: this.ringArray.get(e.a) as number, delay: e.steps };
     }
     if (e.op === "input" && e.scope === "element") {
-      const array = e.name === "p" ? PARAMS : e.name === "g" ? GRADIENT : stateArray.get(e.name);
-      return { array: array as number, delay: 0 };
+      const array = e.name === "p" ? PARAMS : e.name === "g" ? GRADIENT : this.state(e.name);
+      return { array, delay: 0 };
     }
     return undefined;
-  };
-  const stateInput = (node: Expr): Expr =>
-    rewriter.rewrite(input(windows.get(node) ?? "", "element"));
-  const steady = (e: Expr): Expr =>
-    e.op === "window" ? rewriter.rewrite(recursiveWindow(e, stateInput(e))) : e;
-  const refresh = (e: Expr): Expr => (e.op === "window" ? rewriter.rewrite(directWindow(e)) : e);
+  }
 
-  const levelOf = levels(refresh);
-  const reduces = reachable(everything, operands).filter((e) => e.op === "reduce");
-  const passCount =
-    1 + Math.max(...roots.map(({ expr }) => levelOf(expr)), ...reduces.map((e) => levelOf(e.a)), 0);
-  const stores = placeStores(roots, passCount, levelOf, (pass, cuts) => {
-    const work = [
-      ...roots.filter((root) => cuts.placed(root) === pass).map((root) => root.expr),
-      ...reduces.filter((e) => levelOf(e.a) === pass).map((e) => e.a),
+  /** A window as it is continued. */
+  readonly steady = (e: Expr): Expr =>
+    e.op === "window"
+      ? this.rewriter.rewrite(recursiveWindow(e, input(this.windows.get(e) ?? "", "element")))
+      : e;
+
+  /** A window as it is summed anew. */
+  readonly refresh = (e: Expr): Expr =>
+    e.op === "window" ? this.rewriter.rewrite(directWindow(e)) : e;
+
+  private add(name: string, slots: number, expr: Expr): number {
+    const array = this.specs.push({ name, slots, init: 0 }) - 1;
+    this.histories.push({ array, expr });
+    return array;
+  }
+
+  /** Expressions over elements whose past is needed, and how far back. */
+  private findRings(program: Program): Map<Expr, number> {
+    const rings = new Map<Expr, number>();
+    const note = (operand: Expr, steps: number, kept = rings): void => {
+      kept.set(operand, Math.max(kept.get(operand) ?? 0, steps));
+    };
+    const roots = [
+      program.params,
+      ...Object.values(program.next),
+      ...Object.values(program.inspect),
     ];
+    for (const node of reachable(roots, operands)) {
+      if (node.op === "window") {
+        const key = windowState(this.windows.size);
+        this.windows.set(node, key);
+        // As the kernels will read them: rewriting moves delays to operands.
+        const forms = [recursiveWindow(node, input(key, "element")), directWindow(node)];
+        for (const e of reachable(
+          forms.map((form) => this.rewriter.rewrite(form)),
+          elementOperands,
+        )) {
+          if (e.op === "delay") {
+            note(e.a, e.steps);
+          }
+        }
+      } else if (node.op === "delay") {
+        note(node.a, node.steps, scopeOf(node) === "element" ? rings : this.queues);
+      }
+    }
+    return rings;
+  }
+}
+
+/** Plans the phases of one program over the same arrays. */
+class PhasePlanner {
+  private readonly arrays: ArrayBuilder;
+  private readonly rewriter: Rewriter;
+  private readonly sites: ReadonlyMap<string, number>;
+
+  constructor(arrays: ArrayBuilder, rewriter: Rewriter, sites: ReadonlyMap<string, number>) {
+    this.arrays = arrays;
+    this.rewriter = rewriter;
+    this.sites = sites;
+  }
+
+  plan(
+    name: string,
+    status: ProgramPhase["status"],
+    roots: readonly Root[],
+    next: Readonly<Record<string, Expr>>,
+    inspect: Inspected,
+    looksBack: boolean,
+  ): PhasePlan {
+    const { arrays, rewriter } = this;
+    const { steady, refresh } = arrays;
+    const levelOf = levels(refresh, this.sites);
+    const queues: ReadonlyMap<Expr, number> = looksBack ? arrays.queues : new Map();
+    const others = [...Object.values(next), ...Object.values(inspect), ...queues.keys()];
+    const everything = [...roots.map(({ expr }) => expr), ...others];
+    const reduces = reachable(everything, operands).filter((e) => e.op === "reduce");
+    // Reduced in passes; the host reduces what is narrower.
+    const inPasses = reduces.filter((e) => scopeOf(e.a) === "element");
+    const passCount =
+      1 +
+      Math.max(
+        ...roots.map(({ expr }) => levelOf(expr)),
+        ...inPasses.map((e) => levelOf(e.a)),
+        ...reduces.flatMap((e) => (e.over === "all" ? [levelOf(e) - 1] : [])),
+        0,
+      );
+    const stores = placeStores(roots, passCount, levelOf, (pass, cuts) => {
+      const work = [
+        ...roots.filter((root) => cuts.placed(root) === pass).map((root) => root.expr),
+        ...inPasses.filter((e) => levelOf(e.a) === pass).map((e) => e.a),
+      ];
+      return this.oldReads(work, cuts);
+    });
+
+    const host = new HostBuilder(passCount + 1, levelOf, (e) => rewriter.rewrite(e), queues);
+    const passes = Array.from({ length: passCount }, (_, pass): Pass => {
+      const own = inPasses.filter((e) => levelOf(e.a) === pass);
+      const columns: ColumnSpec[] = [];
+      const build = (variant: (e: Expr) => Expr): Built => {
+        const builder = new KernelBuilder(
+          { variant, stream: (e) => arrays.stream(e), host, rewriter, arrays: arrays.specs },
+          columns,
+        );
+        for (const root of roots) {
+          if ((stores.get(root) as number) < pass) {
+            builder.preload(root.expr, { array: root.array, delay: 0 });
+          }
+        }
+        return builder.build(
+          `${name}_${pass}${variant === refresh ? "_refresh" : ""}`,
+          roots.filter(
+            (root) => stores.get(root) === pass && !isUnchanged(root, (e) => arrays.stream(e)),
+          ),
+          own,
+        );
+      };
+      const variant = build(steady);
+      return {
+        steady: variant,
+        refresh: arrays.hasWindows ? build(refresh) : undefined,
+        reductions: own
+          .filter((e) => e.over !== "column")
+          .map((e) => ({ kind: e.kind, over: e.over, slot: host.slot(e) })),
+        columns,
+        perTensor: own.length > 0 || variant.perTensor,
+        perRow: columns.length > 0 || variant.perRow || own.some(({ over }) => over === "row"),
+      };
+    });
+    const slots = (record: Readonly<Record<string, Expr>>): [string, Slot][] =>
+      Object.entries(record).map(([key, e]) => [key, host.slot(e)]);
+    return {
+      status,
+      passes,
+      next: slots(next).map(([key, slot]) => ({ key, slot })),
+      inspect: slots(inspect).map(([key, slot]) => ({ name: key, slot })),
+      shared: reduces.flatMap((e) =>
+        e.over === "all"
+          ? [{ kind: e.kind, domain: e.domain ?? "", slot: host.slot(e), pass: levelOf(e) - 1 }]
+          : [],
+      ),
+      host: host.finish(),
+    };
+  }
+
+  /** Arrays whose values from before the call are read by `work`. */
+  private oldReads(work: readonly Expr[], cuts: Cuts): ReadonlySet<number> {
+    const { arrays } = this;
     const read = new Set<number>();
-    for (const variant of [steady, refresh]) {
+    for (const variant of [arrays.steady, arrays.refresh]) {
       for (const node of reachable(work, (e) =>
         cuts.stored(e) ? [] : elementOperands(variant(e)),
       )) {
-        const from = cuts.stored(node) ? undefined : stream(variant(node));
+        const from = cuts.stored(node) ? undefined : arrays.stream(variant(node));
+        if (from === undefined || !("array" in from)) {
+          continue;
+        }
         // A ring's oldest slot is the one that the new value overwrites.
-        if (from !== undefined && (from.delay === 0 || from.delay === arrays[from.array]?.slots)) {
+        if (from.delay === 0 || from.delay === arrays.specs[from.array]?.slots) {
           read.add(from.array);
         }
       }
     }
     return read;
-  });
-
-  const host = new HostBuilder(reduces, passCount + 1, levelOf, (e) => rewriter.rewrite(e));
-  const passes = Array.from({ length: passCount }, (_, pass): Pass => {
-    const reductions = reduces.flatMap((e, index) => (levelOf(e.a) === pass ? [index] : []));
-    const build = (variant: (e: Expr) => Expr): Built => {
-      const builder = new KernelBuilder(variant, stream, host, rewriter, arrays);
-      for (const root of roots) {
-        if ((stores.get(root) as number) < pass) {
-          builder.preload(root.expr, { array: root.array, delay: 0 });
-        }
-      }
-      return builder.build(
-        `${program.name}_${pass}${variant === refresh ? "_refresh" : ""}`,
-        roots.filter((root) => stores.get(root) === pass && !isUnchanged(root, stream)),
-        reductions.map((index) => reduces[index] as Expr & { op: "reduce" }),
-      );
-    };
-    const variant = build(steady);
-    return {
-      steady: variant,
-      refresh: windows.size === 0 ? undefined : build(refresh),
-      reductions,
-      perTensor: reductions.length > 0 || variant.perTensor,
-    };
-  });
-
-  const tensorState = Object.entries(program.state)
-    .filter(([, spec]) => spec.scope === "tensor")
-    .map(([key, spec]) => ({
-      key,
-      init: spec.init,
-      slot: host.slot(rewriter.rewrite(input(key, "tensor"))),
-      next: host.slot(program.next[key] as Expr),
-    }));
-  return {
-    name: program.name,
-    arrays,
-    passes,
-    reductions: reduces.map((e) => ({ kind: e.kind, over: e.over })),
-    host: host.finish(),
-    tensorState,
-    twins,
-  };
+  }
 }
 
 /** Functions over elements become programs of exact operations; over tensors the host computes them. */
@@ -262,31 +375,6 @@ function elementOperands(e: Expr): readonly Expr[] {
   return e.op === "delay" ? [] : operands(e).filter((operand) => scopeOf(operand) === "element");
 }
 
-function elementStates(program: Program): [string, StateSpec][] {
-  return Object.entries(program.state).filter(([, spec]) => spec.scope === "element");
-}
-
-function noteRing(rings: Map<Expr, number>, operand: Expr, steps: number): void {
-  rings.set(operand, Math.max(rings.get(operand) ?? 0, steps));
-}
-
-/** The earliest pass in which a node can be computed: one after each reduction it needs. */
-function levels(expandWindow: (e: Expr) => Expr): (e: Expr) => number {
-  const memo = new Map<Expr, number>();
-  const levelOf = (e: Expr): number => {
-    const known = memo.get(e);
-    if (known !== undefined) {
-      return known;
-    }
-    const needs = e.op === "delay" ? [] : operands(expandWindow(e));
-    const level = needs.reduce((most, operand) => Math.max(most, levelOf(operand)), 0);
-    const result = e.op === "reduce" ? level + 1 : level;
-    memo.set(e, result);
-    return result;
-  };
-  return levelOf;
-}
-
 interface Cuts {
   placed(root: Root): number;
   /** Whether an earlier pass has stored this value, so that it can be loaded. */
@@ -324,140 +412,5 @@ function placeStores(
 /** Whether a root only writes back what it read. */
 function isUnchanged(root: Root, stream: (e: Expr) => Stream | undefined): boolean {
   const from = stream(root.expr);
-  return from?.array === root.array && from.delay === 0;
-}
-
-interface Built extends Variant {
-  /** Whether a scalar differs from tensor to tensor. */
-  readonly perTensor: boolean;
-}
-
-class KernelBuilder {
-  private readonly body: Instruction[] = [];
-  private readonly idOf = new Map<Expr, Id>();
-  private readonly streams: Stream[] = [];
-  private readonly scalars: Slot[] = [];
-  private readonly scalarId = new Map<Slot, Id>();
-  private perTensor = false;
-  private readonly variant: (e: Expr) => Expr;
-  private readonly stream: (e: Expr) => Stream | undefined;
-  private readonly host: HostBuilder;
-  private readonly rewriter: Rewriter;
-  private readonly arrays: readonly ArraySpec[];
-
-  constructor(
-    variant: (e: Expr) => Expr,
-    stream: (e: Expr) => Stream | undefined,
-    host: HostBuilder,
-    rewriter: Rewriter,
-    arrays: readonly ArraySpec[],
-  ) {
-    this.variant = variant;
-    this.stream = stream;
-    this.host = host;
-    this.rewriter = rewriter;
-    this.arrays = arrays;
-  }
-
-  /** Values that an earlier pass stored, loaded when they are needed. */
-  private readonly preloaded = new Map<Expr, Stream>();
-
-  preload(e: Expr, from: Stream): void {
-    this.preloaded.set(e, from);
-  }
-
-  build(
-    name: string,
-    roots: readonly Root[],
-    reduces: readonly (Expr & { op: "reduce" })[],
-  ): Built {
-    const stores = roots.map((root) => ({
-      stream: this.streamIndex({ array: root.array, delay: 0 }),
-      value: this.value(root.expr),
-    }));
-    const reductions = reduces.map((e) => ({ kind: e.kind, value: this.value(e.a) }));
-    return {
-      kernel: {
-        name: name.replaceAll(/\W/g, "_"),
-        streams: this.streams.map(({ array, delay: steps }) => {
-          const label = this.arrays[array]?.name ?? "";
-          return steps === 0 ? label : `${label}_${steps}`;
-        }),
-        scalars: this.scalars.map((slot) => `s${slot}`),
-        body: this.body,
-        stores,
-        reductions,
-      },
-      streams: this.streams,
-      scalars: this.scalars,
-      perTensor: this.perTensor,
-    };
-  }
-
-  private value(original: Expr): Id {
-    const known = this.idOf.get(original);
-    if (known !== undefined) {
-      return known;
-    }
-    const id = this.emit(original);
-    this.idOf.set(original, id);
-    return id;
-  }
-
-  private emit(original: Expr): Id {
-    const from = this.preloaded.get(original);
-    if (from !== undefined && original.op !== "const") {
-      return this.push({ op: "load", stream: this.streamIndex(from) });
-    }
-    const scope = scopeOf(original);
-    if (scope !== "element") {
-      return this.hoist(original, scope);
-    }
-    const e = this.variant(original);
-    if (e !== original) {
-      return this.value(e);
-    }
-    const read = this.stream(e);
-    if (read !== undefined) {
-      return this.push({ op: "load", stream: this.streamIndex(read) });
-    }
-    const ids = operands(e).map((operand) => this.value(operand));
-    const [a, b, c] = ids as [Id, Id, Id];
-    if (e.op === "select") {
-      return this.push({ op: "select", cond: a, a: b, b: c });
-    }
-    // The remaining operations carry the same names as instructions, functions being expanded.
-    return this.push((ids.length === 2 ? { op: e.op, a, b } : { op: e.op, a }) as Instruction);
-  }
-
-  /** A value that is the same for all elements: a constant, or a scalar that the host fills in. */
-  private hoist(e: Expr, scope: "step" | "tensor"): Id {
-    if (e.op === "const") {
-      return this.push({ op: "const", value: e.value });
-    }
-    this.perTensor ||= scope === "tensor";
-    const number = this.rewriter.rewrite(asNumber(e));
-    const slot = this.host.slot(number);
-    let id = this.scalarId.get(slot);
-    if (id === undefined) {
-      id = this.push({ op: "scalar", index: this.scalars.push(slot) - 1 });
-      this.scalarId.set(slot, id);
-    }
-    if (number === e) {
-      return id;
-    }
-    const zero = this.value(this.rewriter.rewrite({ op: "const", value: 0 }));
-    return this.push({ op: "lt", a: zero, b: id });
-  }
-
-  private streamIndex(from: Stream): number {
-    const known = this.streams.findIndex(
-      (other) => other.array === from.array && other.delay === from.delay,
-    );
-    return known >= 0 ? known : this.streams.push(from) - 1;
-  }
-
-  private push(instruction: Instruction): Id {
-    return this.body.push(instruction) - 1;
-  }
+  return from !== undefined && "array" in from && from.array === root.array && from.delay === 0;
 }

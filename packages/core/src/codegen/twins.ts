@@ -3,35 +3,31 @@
  *
  * CProp around Adam keeps the average of g² that Adam keeps too when their decay rates agree: two keys,
  * one definition, so one array. Two states are twins when they start alike and their next values are the
- * same expression once one is read for the other.
+ * same expression once one is read for the other, in the step and in every phase before it.
  */
 
 import { input } from "../expr/build.ts";
 import type { Expr } from "../expr/node.ts";
 import type { Rewriter } from "../expr/rewrite.ts";
-import type { Program } from "../optimizer.ts";
+import { mapProgram, type Program } from "../optimizer.ts";
 
 export interface Merged {
   readonly program: Program;
   /** Merged keys, by the key they live on under. */
-  readonly twins: ReadonlyMap<string, string>;
+  readonly twins: Readonly<Record<string, string>>;
 }
 
 /** Merges twins and puts every expression into canonical, expanded form. */
 export function mergeTwins(source: Program, rewriter: Rewriter, expand: (e: Expr) => Expr): Merged {
-  const twins = new Map<string, string>();
-  let program: Program = {
-    ...source,
-    params: expand(source.params),
-    next: mapValues(source.next, expand),
-  };
+  const twins: Record<string, string> = {};
+  let program = mapProgram(source, expand);
   const keys = Object.keys(source.state);
   for (const [position, key] of keys.entries()) {
     for (const twin of keys.slice(position + 1)) {
       const merged = tryMerge(program, rewriter, key, twin);
       if (merged !== undefined) {
         program = merged;
-        twins.set(twin, key);
+        twins[twin] = key;
       }
     }
   }
@@ -53,18 +49,22 @@ function tryMerge(
     return undefined;
   }
   const replace = new Map([[twin, input(key, spec.scope)]]);
-  const next = mapValues(program.next, (e) => rewriter.substitute(e, replace));
-  if (next[key] !== next[twin]) {
+  const merged = mapProgram(program, (e) => rewriter.substitute(e, replace));
+  const phases = [merged, ...merged.before];
+  if (phases.some(({ next }) => next[key] !== next[twin])) {
     return undefined;
   }
-  const { [twin]: _state, ...state } = program.state;
-  const { [twin]: _next, ...rest } = next;
-  return { ...program, state, params: rewriter.substitute(program.params, replace), next: rest };
+  return withoutState(merged, [twin]);
 }
 
-function mapValues(
-  record: Readonly<Record<string, Expr>>,
-  f: (e: Expr) => Expr,
-): Readonly<Record<string, Expr>> {
-  return Object.fromEntries(Object.entries(record).map(([key, e]) => [key, f(e)]));
+/** The program without the state of some keys. */
+export function withoutState(program: Program, keys: readonly string[]): Program {
+  const kept = <T>(record: Readonly<Record<string, T>>): Record<string, T> =>
+    Object.fromEntries(Object.entries(record).filter(([key]) => !keys.includes(key)));
+  return {
+    ...program,
+    state: kept(program.state),
+    next: kept(program.next),
+    before: program.before.map((phase) => ({ ...phase, next: kept(phase.next) })),
+  };
 }

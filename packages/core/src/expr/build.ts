@@ -1,6 +1,6 @@
 /** Constructors of expressions, named as in the formulas. Numbers stand for constants. */
 
-import type { Expr, Scope } from "./node.ts";
+import type { Choice, Expr, LeafInfo, ReduceOver, Scope } from "./node.ts";
 
 /** An expression, or a number where a constant is meant. */
 export type Operand = Expr | number;
@@ -9,7 +9,7 @@ export function wrap(x: Operand): Expr {
   return typeof x === "number" ? { op: "const", value: x } : x;
 }
 
-/** A named input: `g`, `p`, `t`, `lr`, `size`, or a state of the given scope. */
+/** A named input: `g`, `p`, `t`, `lr`, a hyperparameter, or a state of the given scope. */
 export function input(name: string, scope: Scope): Expr {
   return { op: "input", name, scope };
 }
@@ -128,18 +128,41 @@ export function windowSum(a: Expr, decay: number, length: number): Expr {
   return { op: "window", a, decay, length };
 }
 
-/** Number of elements of the tensor. */
-export const SIZE: Expr = input("size", "tensor");
-/** Number of elements of all tensors that take part in the step. */
-export const TOTAL_SIZE: Expr = input("totalSize", "step");
+/** The sum over a row, a column, the tensor, or all tensors; in the dtype over a column, in float64 otherwise. */
+export function sum(a: Operand, over: ReduceOver = "tensor"): Expr {
+  return { op: "reduce", kind: "sum", over, a: wrap(a) };
+}
 
-export function sum(a: Expr, over: "tensor" | "all" = "tensor"): Expr {
-  return { op: "reduce", kind: "sum", over, a };
-}
 /** The largest element; NaN if any is. */
-export function maximum(a: Expr, over: "tensor" | "all" = "tensor"): Expr {
-  return { op: "reduce", kind: "max", over, a };
+export function maximum(a: Operand, over: ReduceOver = "tensor"): Expr {
+  return { op: "reduce", kind: "max", over, a: wrap(a) };
 }
-export function mean(a: Expr, over: "tensor" | "all" = "tensor"): Expr {
-  return div(sum(a, over), over === "all" ? TOTAL_SIZE : SIZE);
+
+/** Number of elements of a row, a column, the tensor, or all tensors that take part in the step. */
+export function size(over: ReduceOver = "tensor"): Expr {
+  return sum(1, over);
+}
+
+export function mean(a: Operand, over: ReduceOver = "tensor"): Expr {
+  return div(sum(a, over), size(over));
+}
+
+/**
+ * `a` for leaves that `holds` of, `b` for the others: decided once, when the program is compiled for a leaf.
+ *
+ * @example byLeaf(({ shape }) => shape.length >= 2, scaled, g)
+ */
+export function byLeaf(
+  holds: (leaf: LeafInfo) => boolean,
+  a: Operand,
+  b: Operand,
+  check?: Choice["check"],
+): Expr {
+  const branch = (leaf: LeafInfo): number => (holds(leaf) ? 0 : 1);
+  return choose({ branch, ...(check !== undefined && { check }) }, [a, b]);
+}
+
+/** One of several branches, by leaf. */
+export function choose(choice: Choice, branches: readonly Operand[]): Expr {
+  return { op: "choose", choice, branches: branches.map(wrap) };
 }

@@ -5,11 +5,12 @@
  * recorded past. Slow, and the yardstick for everything that is fast.
  */
 
-import type { Program } from "../optimizer.ts";
-import { type Expr, operands } from "./node.ts";
+import type { Program, ProgramPhase } from "../optimizer.ts";
+import { type Expr, type LeafInfo, matrixOf, operands, type Scope, scopeOf } from "./node.ts";
 
-/** A tensor under evaluation. A value of tensor or step scope is an array of one number. */
+/** A tensor under evaluation. */
 export interface EvaluatedTensor {
+  readonly leaf: LeafInfo;
   params: Float64Array;
   readonly state: Map<string, Float64Array>;
   /** Steps taken. */
@@ -18,36 +19,56 @@ export interface EvaluatedTensor {
   readonly past: Map<Expr, Float64Array[]>;
 }
 
-/** A tensor before its first step. */
-export function startTensor(program: Program, params: ArrayLike<number>): EvaluatedTensor {
+/** A tensor before its first step; a vector where no leaf is given. */
+export function startTensor(
+  program: Program,
+  params: ArrayLike<number>,
+  leaf: LeafInfo = { path: "", shape: [params.length] },
+): EvaluatedTensor {
   const state = Object.entries(program.state).map(([key, { scope, init }]) => {
-    const size = scope === "element" ? params.length : 1;
-    return [key, new Float64Array(size).fill(init)] as const;
+    const start =
+      init === "params"
+        ? Float64Array.from(params)
+        : new Float64Array(countOf(scope, leaf)).fill(init);
+    return [key, start] as const;
   });
-  return { params: Float64Array.from(params), state: new Map(state), count: 0, past: new Map() };
+  return {
+    leaf,
+    params: Float64Array.from(params),
+    state: new Map(state),
+    count: 0,
+    past: new Map(),
+  };
 }
 
-/** Takes one step of `program` over all tensors, in float64. */
+/** Numbers that a value of a scope holds over a leaf. */
+function countOf(scope: Scope, { shape }: LeafInfo): number {
+  const { rows, columns } = matrixOf(shape);
+  return { step: 1, tensor: 1, row: rows, column: columns, element: rows * columns }[scope];
+}
+
+/** Takes one step of `program` over all tensors, in float64; or one of its phases, which counts no step. */
 export function evaluateStep(
   program: Program,
   tensors: readonly EvaluatedTensor[],
   gradients: readonly ArrayLike<number>[],
   learningRate: number,
+  phase: ProgramPhase = program,
 ): void {
-  const roots = [program.params, ...Object.values(program.next)];
-  const evaluation = new Evaluation(tensors, gradients, learningRate);
-  const after = tensors.map((tensor, index) => ({
-    params: spread(evaluation.value(program.params, index), tensor.params.length),
-    state: Object.entries(program.next).map(([key, next]) => {
-      const size = (tensor.state.get(key) as Float64Array).length;
-      return [key, spread(evaluation.value(next, index), size)] as const;
+  const evaluation = new Evaluation(program, tensors, gradients, learningRate);
+  const roots = [phase.params, ...Object.values(phase.next)];
+  const after = tensors.map((_, index) => ({
+    params: evaluation.spread(phase.params, "element", index),
+    state: Object.entries(phase.next).map(([key, next]) => {
+      const scope = program.state[key]?.scope ?? "element";
+      return [key, evaluation.spread(next, scope, index)] as const;
     }),
     past: lookedBackAt(roots).map((e) => [e, evaluation.value(e, index)] as const),
   }));
   after.forEach(({ params, state, past }, index) => {
     const tensor = tensors[index] as EvaluatedTensor;
     tensor.params = params;
-    tensor.count += 1;
+    tensor.count += phase === program ? 1 : 0;
     for (const [key, next] of state) {
       tensor.state.set(key, next);
     }
@@ -59,21 +80,26 @@ export function evaluateStep(
 
 class Evaluation {
   private readonly memo: Map<Expr, Float64Array>[];
+  private readonly scopes = new Map<Expr, Scope>();
+  private readonly program: Program;
   private readonly tensors: readonly EvaluatedTensor[];
   private readonly gradients: readonly ArrayLike<number>[];
   private readonly learningRate: number;
 
   constructor(
+    program: Program,
     tensors: readonly EvaluatedTensor[],
     gradients: readonly ArrayLike<number>[],
     learningRate: number,
   ) {
     this.memo = tensors.map(() => new Map());
+    this.program = program;
     this.tensors = tensors;
     this.gradients = gradients;
     this.learningRate = learningRate;
   }
 
+  /** One number a step, a tensor, a row, a column or an element, as the scope of the expression says. */
   value(e: Expr, index: number): Float64Array {
     const memo = this.memo[index] as Map<Expr, Float64Array>;
     const known = memo.get(e);
@@ -85,41 +111,91 @@ class Evaluation {
     return value;
   }
 
+  /** The value with one number for each that `scope` holds. */
+  spread(e: Expr, scope: Scope, index: number): Float64Array {
+    const { leaf } = this.tensors[index] as EvaluatedTensor;
+    const value = this.value(e, index);
+    const at = place(this.scope(e), scope, leaf);
+    return Float64Array.from({ length: countOf(scope, leaf) }, (_, i) => value[at(i)] as number);
+  }
+
+  private scope(e: Expr): Scope {
+    return scopeOf(e, this.scopes);
+  }
+
   private compute(e: Expr, index: number): Float64Array {
     const tensor = this.tensors[index] as EvaluatedTensor;
+    const { leaf } = tensor;
     switch (e.op) {
       case "const":
         return Float64Array.of(e.value);
       case "input":
         return this.input(e.name, index);
+      case "choose":
+        return this.spread(e.branches[e.choice.branch(leaf)] as Expr, this.scope(e), index);
       case "delay":
         return this.ago(e.a, e.steps, tensor);
       case "window": {
         const terms = Array.from({ length: e.length }, (_, age) => {
           const value = age === 0 ? this.value(e.a, index) : this.ago(e.a, age, tensor);
-          return map([value], (x) => (x as number) * e.decay ** age);
+          return value.map((x) => x * e.decay ** age);
         });
-        return terms.reduce((sum, term) =>
-          map([sum, term], (a, b) => (a as number) + (b as number)),
-        );
+        return terms.reduce((sum, term) => sum.map((x, i) => x + (term[i] as number)));
       }
-      case "reduce": {
-        const over = e.over === "all" ? this.tensors.map((_, other) => other) : [index];
-        const elements = over.flatMap((other) => {
-          const size = (this.tensors[other] as EvaluatedTensor).params.length;
-          return Array.from(spread(this.value(e.a, other), size));
-        });
-        return Float64Array.of(
-          e.kind === "sum"
-            ? elements.reduce((sum, x) => sum + x, 0)
-            : elements.reduce((most, x) => Math.max(most, x), Number.NEGATIVE_INFINITY),
-        );
-      }
+      case "reduce":
+        return this.reduce(e, index);
       default: {
-        const values = operands(e).map((operand) => this.value(operand, index));
-        return map(values, OPERATIONS[e.op]);
+        const scope = this.scope(e);
+        const values = operands(e).map((operand) => this.spread(operand, scope, index));
+        const f = OPERATIONS[e.op];
+        return Float64Array.from({ length: countOf(scope, leaf) }, (_, i) =>
+          f(...values.map((value) => value[i] as number)),
+        );
       }
     }
+  }
+
+  private reduce(e: Expr & { op: "reduce" }, index: number): Float64Array {
+    const join =
+      e.kind === "sum"
+        ? (x: number, y: number): number => x + y
+        : (x: number, y: number): number => Math.max(x, y);
+    const identity = e.kind === "sum" ? 0 : Number.NEGATIVE_INFINITY;
+    if (e.over === "all") {
+      const elements = this.tensors.flatMap(({ leaf }, other) =>
+        this.meets(leaf, e) ? Array.from(this.spread(e.a, "element", other)) : [],
+      );
+      return Float64Array.of(elements.reduce(join, identity));
+    }
+    const { leaf } = this.tensors[index] as EvaluatedTensor;
+    const result = new Float64Array(countOf(e.over, leaf)).fill(identity);
+    const at = place(e.over, "element", leaf);
+    this.spread(e.a, "element", index).forEach((x, i) => {
+      result[at(i)] = join(result[at(i)] as number, x);
+    });
+    return result;
+  }
+
+  /** Whether the program of a leaf has the node in it. */
+  private meets(leaf: LeafInfo, e: Expr): boolean {
+    const roots = [this.program, ...this.program.before].flatMap(({ params, next }) => [
+      params,
+      ...Object.values(next),
+    ]);
+    const seen = new Set<Expr>();
+    const walk = (x: Expr): boolean => {
+      if (x === e) {
+        return true;
+      }
+      if (seen.has(x)) {
+        return false;
+      }
+      seen.add(x);
+      return x.op === "choose"
+        ? walk(x.branches[x.choice.branch(leaf)] as Expr)
+        : operands(x).some(walk);
+    };
+    return roots.some(walk);
   }
 
   private input(name: string, index: number): Float64Array {
@@ -133,21 +209,40 @@ class Evaluation {
         return Float64Array.of(tensor.count + 1);
       case "lr":
         return Float64Array.of(this.learningRate);
-      case "size":
-        return Float64Array.of(tensor.params.length);
-      case "totalSize":
-        return Float64Array.of(this.tensors.reduce((sum, { params }) => sum + params.length, 0));
-      default:
-        return tensor.state.get(name) as Float64Array;
+      default: {
+        const hyperparameter = this.program.hyperparameters[name];
+        return hyperparameter === undefined
+          ? (tensor.state.get(name) as Float64Array)
+          : Float64Array.of(hyperparameter.value);
+      }
     }
   }
 
   private ago(e: Expr, steps: number, tensor: EvaluatedTensor): Float64Array {
-    return tensor.past.get(e)?.at(-steps) ?? Float64Array.of(0);
+    return tensor.past.get(e)?.at(-steps) ?? new Float64Array(countOf(this.scope(e), tensor.leaf));
   }
 }
 
-type Elementwise = Exclude<Expr["op"], "const" | "input" | "delay" | "window" | "reduce">;
+/** Where the number for index i of scope `to` stands in a value of scope `from`. */
+function place(from: Scope, to: Scope, { shape }: LeafInfo): (i: number) => number {
+  if (from === to) {
+    return (i) => i;
+  }
+  const { columns } = matrixOf(shape);
+  switch (from) {
+    case "row":
+      return (i) => Math.floor(i / columns);
+    case "column":
+      return (i) => i % columns;
+    default:
+      return () => 0;
+  }
+}
+
+type Elementwise = Exclude<
+  Expr["op"],
+  "const" | "input" | "delay" | "window" | "reduce" | "choose"
+>;
 
 /** Truth values are 1 and 0. `exponent` and `exp2i` are those of float64; erf is summed to the last bit that counts. */
 const OPERATIONS: Readonly<Record<Elementwise, (...x: number[]) => number>> = {
@@ -190,19 +285,6 @@ function erfSeries(x: number): number {
     sum += term;
   }
   return (2 / Math.sqrt(Math.PI)) * Math.exp(-x * x) * sum;
-}
-
-function map(values: readonly Float64Array[], f: (...x: number[]) => number): Float64Array {
-  const size = values.some(({ length }) => length === 0)
-    ? 0
-    : Math.max(...values.map(({ length }) => length));
-  return Float64Array.from({ length: size }, (_, i) =>
-    f(...values.map((value) => value[value.length === 1 ? 0 : i] as number)),
-  );
-}
-
-function spread(value: Float64Array, size: number): Float64Array {
-  return value.length === size ? value.slice() : new Float64Array(size).fill(value[0] as number);
 }
 
 /** Expressions whose past a program needs. */

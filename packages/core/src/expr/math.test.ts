@@ -93,6 +93,7 @@ function compile(e: Expr, names: readonly string[], dtype: DType): (...x: number
       case "delay":
       case "window":
       case "reduce":
+      case "choose":
         throw new TypeError(`compile: an exact operation is needed, got "${node.op}"`);
       default:
         return node satisfies never;

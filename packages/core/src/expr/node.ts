@@ -3,15 +3,42 @@
  *
  * Every node has a scope, from least to most varied:
  *
- *     step     one number for the whole step: constants, t, the learning rate, a reduction over all tensors
- *     tensor   one number a tensor: its size, a reduction over it, per-tensor state
- *     element  one number an element: g, p, element state
+ *     step          one number for the whole step: constants, t, the learning rate, a reduction over all tensors
+ *     tensor        one number a tensor: a reduction over it, per-tensor state
+ *     row, column   one number a row or column of the tensor as a matrix: its last axis runs along a row,
+ *                   all others together along a column; a vector is a single row
+ *     element       one number an element: g, p, element state
  *
- * An operation has the widest scope of its operands. Only element-scope nodes cost time per parameter;
- * the others are computed once a step on the host, in float64, whatever the dtype of the arrays.
+ * An operation has the narrowest scope that holds those of its operands: a row with a column makes elements.
+ * Only element-scope nodes cost time per parameter; the others are computed once a step on the host, in float64,
+ * whatever the dtype of the arrays.
  */
 
-export type Scope = "step" | "tensor" | "element";
+export type Scope = "step" | "tensor" | "row" | "column" | "element";
+
+/** What a program may know about the leaf it runs over. */
+export interface LeafInfo {
+  /** `"dense1/kernel"`. */
+  readonly path: string;
+  readonly shape: readonly number[];
+}
+
+/** Rows and columns of a leaf as a matrix: the last axis runs along a row. */
+export function matrixOf(shape: readonly number[]): {
+  readonly rows: number;
+  readonly columns: number;
+} {
+  const columns = shape.at(-1) ?? 1;
+  return { rows: shape.slice(0, -1).reduce((product, extent) => product * extent, 1), columns };
+}
+
+/** Decides between the branches of a `choose`, leaf by leaf. */
+export interface Choice {
+  /** Index of the branch that a leaf takes. */
+  readonly branch: (leaf: LeafInfo) => number;
+  /** Called once with all leaves before anything is compiled; throws where the choice makes no sense for them. */
+  readonly check?: (leaves: readonly LeafInfo[]) => void;
+}
 
 /** Exact in every backend: rounded once, to the dtype of the arrays. */
 export type ExactUnary = "neg" | "abs" | "sqrt" | "floor" | "exponent" | "exp2i";
@@ -31,12 +58,19 @@ export type Expr =
   | { readonly op: "delay"; readonly a: Expr; readonly steps: number }
   /** Σ_{i<length} decayⁱ · aₜ₋ᵢ; terms before the first step are 0. */
   | { readonly op: "window"; readonly a: Expr; readonly decay: number; readonly length: number }
+  /** Over the elements of a row, a column, a tensor, or of all tensors that meet the node; a narrower operand counts once an element. */
   | {
       readonly op: "reduce";
       readonly kind: "sum" | "max";
-      readonly over: "tensor" | "all";
+      readonly over: ReduceOver;
+      /** Tells reductions over all tensors apart that read alike but run over different ones. */
+      readonly domain?: string;
       readonly a: Expr;
-    };
+    }
+  /** The branch that the leaf's path and shape decide on; none is left once a program is specialised to a leaf. */
+  | { readonly op: "choose"; readonly choice: Choice; readonly branches: readonly Expr[] };
+
+export type ReduceOver = "row" | "column" | "tensor" | "all";
 
 export type Op = Expr["op"];
 
@@ -48,6 +82,8 @@ export function operands(e: Expr): readonly Expr[] {
       return [];
     case "select":
       return [e.cond, e.a, e.b];
+    case "choose":
+      return e.branches;
     case "delay":
     case "window":
     case "reduce":
@@ -89,6 +125,9 @@ export function withOperands(e: Expr, next: readonly Expr[]): Expr {
     return e;
   }
   const [x, y, z] = next;
+  if (e.op === "choose") {
+    return { ...e, branches: next };
+  }
   if (e.op === "select") {
     return { ...e, cond: x as Expr, a: y as Expr, b: z as Expr };
   }
@@ -96,10 +135,19 @@ export function withOperands(e: Expr, next: readonly Expr[]): Expr {
   return (next.length === 2 ? { ...e, a: x, b: y } : { ...e, a: x }) as Expr;
 }
 
-const RANK: Readonly<Record<Scope, number>> = { step: 0, tensor: 1, element: 2 };
+const RANK: Readonly<Record<Scope, number>> = { step: 0, tensor: 1, row: 2, column: 2, element: 3 };
 
+/** The narrowest scope that holds all of them. */
 export function widest(scopes: readonly Scope[]): Scope {
-  return scopes.reduce((a, b) => (RANK[b] > RANK[a] ? b : a), "step" as Scope);
+  return scopes.reduce((a, b) => {
+    const sideBySide = RANK[a] === RANK[b] && a !== b;
+    return sideBySide ? "element" : RANK[b] > RANK[a] ? b : a;
+  }, "step" as Scope);
+}
+
+/** Whether a value of scope `inner` is one number in all of `outer`'s. */
+export function isWithin(inner: Scope, outer: Scope): boolean {
+  return widest([inner, outer]) === outer;
 }
 
 /** The scope of a node, memoised per call because programs share subexpressions freely. */
@@ -112,7 +160,7 @@ export function scopeOf(e: Expr, memo: Map<Expr, Scope> = new Map()): Scope {
   if (e.op === "input") {
     scope = e.scope;
   } else if (e.op === "reduce") {
-    scope = e.over === "all" ? "step" : "tensor";
+    scope = e.over === "all" ? "step" : e.over;
   } else {
     scope = widest(operands(e).map((operand) => scopeOf(operand, memo)));
   }
@@ -124,5 +172,5 @@ const MASKS: ReadonlySet<Op> = new Set(["lt", "le", "eq", "and", "or", "not"]);
 
 /** Whether a node is a truth value; `select` takes one, arithmetic takes none. */
 export function isMask(e: Expr): boolean {
-  return MASKS.has(e.op);
+  return e.op === "choose" ? e.branches.every(isMask) : MASKS.has(e.op);
 }

@@ -9,7 +9,7 @@ import { type Expr, operands, scopeOf, withOperands } from "./node.ts";
 /** One interner a program; expressions rewritten by the same one can be compared by identity. */
 export class Rewriter {
   private readonly interned = new Map<string, Expr>();
-  private readonly ids = new Map<Expr, number>();
+  private readonly ids = new Map<object, number>();
   private readonly done = new Map<Expr, Expr>();
 
   /** The canonical form of an expression. */
@@ -46,11 +46,20 @@ export class Rewriter {
   }
 
   private intern(e: Expr): Expr {
-    const { a: _a, b: _b, cond: _c, ...own } = e as Expr & Record<"a" | "b" | "cond", unknown>;
-    const fields = Object.entries(own).map(([key, value]) =>
+    const {
+      a: _a,
+      b: _b,
+      cond: _c,
+      branches: _d,
+      ...own
+    } = e as Expr & Record<OperandKey, unknown>;
+    const fields = Object.entries(own).map(([key, value]) => {
+      if (typeof value === "object" && value !== null) {
+        return `${key}=#${this.idOf(value)}`;
+      }
       // Object.is tells -0 from 0, and so must the key.
-      Object.is(value, -0) ? `${key}=-0` : `${key}=${String(value)}`,
-    );
+      return Object.is(value, -0) ? `${key}=-0` : `${key}=${String(value)}`;
+    });
     const key = `${fields.join(" ")}(${operands(e)
       .map((operand) => this.idOf(operand))
       .join(",")})`;
@@ -62,7 +71,7 @@ export class Rewriter {
     return e;
   }
 
-  private idOf(e: Expr): number {
+  private idOf(e: object): number {
     const known = this.ids.get(e);
     if (known !== undefined) {
       return known;
@@ -71,6 +80,8 @@ export class Rewriter {
     return this.ids.size - 1;
   }
 }
+
+type OperandKey = "a" | "b" | "cond" | "branches";
 
 /** One rule applied at the root, or the node itself. Operands are canonical already. */
 function simplify(e: Expr): Expr {
@@ -121,6 +132,9 @@ function simplify(e: Expr): Expr {
       }
       // a/1 = a
       return isConstant(e.b, 1) ? e.a : e;
+    case "choose":
+      // Branches that agree leave nothing to choose.
+      return e.branches.every((branch) => branch === e.branches[0]) ? (e.branches[0] ?? e) : e;
     case "delay":
       return pushDelay(e.a, e.steps) ?? e;
     case "window":

@@ -1,9 +1,9 @@
 /** What a legal program is; checked once, before planning, so that later stages need not doubt. */
 
-import type { Program } from "../optimizer.ts";
-import { type Expr, isMask, operands, scopeOf } from "./node.ts";
+import type { Program, ProgramPhase } from "../optimizer.ts";
+import { type Expr, isMask, isWithin, operands, scopeOf } from "./node.ts";
 
-const BUILT_IN: ReadonlySet<string> = new Set(["g", "p", "t", "lr", "size", "totalSize"]);
+const BUILT_IN: ReadonlySet<string> = new Set(["g", "p", "t", "lr"]);
 
 /**
  * Checks names, truth values, delays and scopes of a program.
@@ -20,26 +20,64 @@ export function verifyProgram(program: Program): void {
     operands(e).forEach(check);
     verifyNode(program, e);
   };
-  check(program.params);
-  requireNumber(program, program.params, "the new parameter");
-  for (const [key, next] of Object.entries(program.next)) {
-    check(next);
-    requireNumber(program, next, `state "${key}"`);
-    if (program.state[key]?.scope === "tensor" && scopeOf(next) === "element") {
-      fail(program, `state "${key}" must be one number a tensor, got one an element; reduce it`);
+  verifyPhase(program, program, check);
+  for (const e of Object.values(program.inspect)) {
+    check(e);
+    requireNumber(program, e, "an inspected value");
+  }
+  const past = new Set(seen);
+  for (const phase of program.before) {
+    verifyPhase(program, phase, check);
+  }
+  if (program.evaluation !== undefined) {
+    check(program.evaluation);
+    requireNumber(program, program.evaluation, "the parameter to evaluate with");
+  }
+  for (const e of seen) {
+    if ((e.op === "delay" || e.op === "window") && !past.has(e)) {
+      fail(
+        program,
+        "only the step itself may look back, got a delay in a phase before or after it",
+      );
     }
   }
 }
+
+function verifyPhase(program: Program, phase: ProgramPhase, check: (e: Expr) => void): void {
+  check(phase.params);
+  requireNumber(program, phase.params, "the new parameter");
+  for (const [key, next] of Object.entries(phase.next)) {
+    check(next);
+    requireNumber(program, next, `state "${key}"`);
+    const scope = program.state[key]?.scope ?? "element";
+    if (!isWithin(scopeOf(next), scope)) {
+      const [kept, got] = [scope, scopeOf(next)].map((each) => EACH[each]);
+      fail(program, `state "${key}" must be one number ${kept}, got one ${got}; reduce it`);
+    }
+  }
+}
+
+const EACH = {
+  step: "in all",
+  tensor: "a tensor",
+  row: "a row",
+  column: "a column",
+  element: "an element",
+} as const;
 
 function verifyNode(program: Program, e: Expr): void {
   switch (e.op) {
     case "const":
       return;
-    case "input":
-      if (!BUILT_IN.has(e.name) && program.state[e.name]?.scope !== e.scope) {
+    case "input": {
+      const declared = Object.hasOwn(program.hyperparameters, e.name)
+        ? "step"
+        : program.state[e.name]?.scope;
+      if (!BUILT_IN.has(e.name) && declared !== e.scope) {
         fail(program, `inputs must be declared state of their scope, got "${e.name}" (${e.scope})`);
       }
       return;
+    }
     case "and":
     case "or":
       if (!isMask(e.a) || !isMask(e.b)) {
@@ -58,9 +96,20 @@ function verifyNode(program: Program, e: Expr): void {
       requireNumber(program, e.a, "a branch of `select`");
       requireNumber(program, e.b, "a branch of `select`");
       return;
+    case "choose":
+      if (e.branches.length === 0 || (e.branches.some(isMask) && !e.branches.every(isMask))) {
+        fail(
+          program,
+          "branches of `choose` must be numbers or comparisons alike, got a mixture or none",
+        );
+      }
+      return;
     case "delay":
       if (!(Number.isSafeInteger(e.steps) && e.steps >= 1)) {
         fail(program, `a delay must be an integer of at least 1 step, got ${e.steps}`);
+      }
+      if (scopeOf(e.a) === "row" || scopeOf(e.a) === "column") {
+        fail(program, `a delay must run over elements or tensors, got ${scopeOf(e.a)} scope`);
       }
       requireNumber(program, e.a, "a delayed value");
       return;

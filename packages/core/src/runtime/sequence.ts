@@ -1,0 +1,176 @@
+/**
+ * One call of an optimizer as a sequence of passes, with the host's part between them.
+ *
+ * The sequence is a generator: whoever drives it runs each pass that it yields and leaves the reductions in the
+ * tensors' values before asking for the next, at once on a processor, or after waiting for a device.
+ */
+
+import { runHost, valuesAt } from "../codegen/host.ts";
+import { reductionIdentity } from "../codegen/kernel.ts";
+import type { Pass, PhasePlan } from "../codegen/passes.ts";
+import type { Tensor, TensorClass } from "./tensor.ts";
+
+/** A pass over neighbouring tensors at the same step number. */
+export interface PassCall {
+  readonly owner: TensorClass;
+  readonly phase: PhasePlan;
+  readonly pass: Pass;
+  readonly first: Tensor;
+  readonly last: Tensor;
+}
+
+/** The tensors of a class that take part in a call, in order, and the phase of their plan that it runs. */
+export interface Part {
+  readonly owner: TensorClass;
+  readonly phase: PhasePlan;
+  readonly active: readonly Tensor[];
+}
+
+/** Numbers of the step that all tensors read: the learning rate and hyperparameters, by name. */
+export type StepNumbers = Readonly<Record<string, number>>;
+
+/** Yields the parts' passes in an order that gives every reduction before it is read. */
+export function* sequence(parts: readonly Part[], numbers: StepNumbers): Generator<PassCall, void> {
+  for (const { phase, active } of parts) {
+    for (const tensor of active) {
+      fillIn(phase, tensor, numbers);
+    }
+  }
+  if (parts.some(({ phase }) => phase.shared.length > 0)) {
+    yield* levelByLevel(parts);
+  } else {
+    for (const part of parts) {
+      yield* tensorByTensor(part);
+    }
+  }
+}
+
+/** Writes what a phase reads by name, and what it reads of earlier steps, into a tensor's values. */
+function fillIn(phase: PhasePlan, tensor: Tensor, numbers: StepNumbers): void {
+  const values = tensor.valuesOf(phase);
+  const t = tensor.count + 1;
+  for (const { name, slot } of phase.host.inputs) {
+    const kept = tensor.state[name];
+    if (kept !== undefined) {
+      valuesAt(values, slot).set(kept);
+    } else {
+      values.numbers[slot] = name === "t" ? t : (numbers[name] as number);
+    }
+  }
+  for (const { slot, queue, steps } of phase.host.delays) {
+    const ring = tensor.queues[queue] as Float64Array;
+    values.numbers[slot] = ring[(t - steps + ring.length) % ring.length] as number;
+  }
+}
+
+/** All passes of one run of tensors, then the next: its numbers stay in the cache. */
+function* tensorByTensor({ owner, phase, active }: Part): Generator<PassCall, void> {
+  const keeps = phase.next.length > 0 || phase.host.queues.length > 0;
+  const single = phase.passes.some((pass) => pass.perTensor);
+  for (const run of single ? singles(active) : merged(active)) {
+    const [first] = run;
+    const last = run.at(-1) as Tensor;
+    const computed = keeps ? run : [first];
+    for (const [level, pass] of phase.passes.entries()) {
+      runLevel(phase, level, computed);
+      yield { owner, phase, pass, first, last };
+    }
+    runLevel(phase, phase.passes.length, computed);
+  }
+}
+
+/** Every tensor's first pass, then every tensor's second: reductions over all tensors are complete in between. */
+function* levelByLevel(parts: readonly Part[]): Generator<PassCall, void> {
+  const depth = Math.max(...parts.map(({ phase }) => phase.passes.length));
+  for (let level = 0; level <= depth; level++) {
+    for (const { owner, phase, active } of parts) {
+      runLevel(phase, level, active);
+      const pass = phase.passes[level];
+      if (pass !== undefined) {
+        for (const run of pass.perTensor ? singles(active) : merged(active)) {
+          yield { owner, phase, pass, first: run[0], last: run.at(-1) as Tensor };
+        }
+      }
+    }
+    share(parts, level);
+  }
+}
+
+/** Folds the reductions over all tensors that are complete after a pass, in the order of the tensors, and hands them out. */
+function share(parts: readonly Part[], pass: number): void {
+  const totals = new Map<string, number>();
+  const shares = parts.flatMap(({ phase, active }) =>
+    phase.shared.filter((each) => each.pass === pass).map((each) => ({ ...each, phase, active })),
+  );
+  for (const { domain, kind, slot, phase, active } of shares) {
+    let total = totals.get(domain) ?? reductionIdentity(kind);
+    for (const tensor of active) {
+      const own = tensor.valuesOf(phase).numbers[slot] as number;
+      total = kind === "sum" ? total + own : Math.max(total, own);
+    }
+    totals.set(domain, total);
+  }
+  for (const { domain, slot, phase, active } of shares) {
+    for (const tensor of active) {
+      tensor.valuesOf(phase).numbers[slot] = totals.get(domain) as number;
+    }
+  }
+}
+
+function runLevel(phase: PhasePlan, level: number, tensors: readonly Tensor[]): void {
+  const instructions = phase.host.levels[level] ?? [];
+  for (const tensor of instructions.length === 0 ? [] : tensors) {
+    runHost(instructions, tensor.valuesOf(phase), tensor.matrix);
+  }
+}
+
+/** Moves state on the host and queues on after a call; `counts` where it was the step itself. */
+export function commit(parts: readonly Part[], counts: boolean): void {
+  const written = new Set<Float64Array>();
+  for (const { phase, active } of parts) {
+    for (const tensor of active) {
+      const values = tensor.valuesOf(phase);
+      const t = tensor.count + 1;
+      phase.host.queues.forEach(({ source }, index) => {
+        const ring = tensor.queues[index] as Float64Array;
+        ring[t % ring.length] = values.numbers[source] as number;
+      });
+      // What is next was computed into places of its own: no state is read after it is written.
+      for (const { key, slot } of phase.next) {
+        const state = tensor.state[key] as Float64Array;
+        // One number for all tensors is that of the first that takes part.
+        if (!written.has(state)) {
+          const next = valuesAt(values, slot);
+          if (next.length === state.length) {
+            state.set(next);
+          } else {
+            state.fill(next[0] as number);
+          }
+          written.add(state);
+        }
+      }
+      tensor.count += counts ? 1 : 0;
+    }
+  }
+}
+
+type Run = readonly [Tensor, ...Tensor[]];
+
+function singles(active: readonly Tensor[]): Run[] {
+  return active.map((tensor) => [tensor]);
+}
+
+/** Neighbours in the arena at the same step number, as runs. */
+function merged(active: readonly Tensor[]): Run[] {
+  const runs: [Tensor, ...Tensor[]][] = [];
+  for (const tensor of active) {
+    const run = runs.at(-1);
+    const before = run?.at(-1);
+    if (before?.index === tensor.index - 1 && before.count === tensor.count) {
+      run?.push(tensor);
+    } else {
+      runs.push([tensor]);
+    }
+  }
+  return runs;
+}

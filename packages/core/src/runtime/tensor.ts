@@ -1,0 +1,112 @@
+/** A leaf while it trains: where its numbers lie, its step number, and what the host keeps for it. */
+
+import { bytesOf, type ClassLayout, type Extent, numbersAt } from "../arena.ts";
+import { allocateValues, type HostValues, type Matrix } from "../codegen/host.ts";
+import type { BackendMemory, DType } from "../codegen/kernel.ts";
+import { GRADIENT, PARAMS, type PhasePlan, type Plan } from "../codegen/passes.ts";
+import type { NumericArray } from "../contracts.ts";
+import { type LeafInfo, matrixOf } from "../expr/node.ts";
+
+/** State that is one number for all tensors, by key: the same arrays for every tensor. */
+export type GlobalState = Readonly<Record<string, Float64Array>>;
+
+/** Leaves that run the same plan, in the memory that they share. */
+export class TensorClass {
+  readonly plan: Plan;
+  readonly layout: ClassLayout;
+  readonly dtype: DType;
+  readonly memory: BackendMemory;
+  readonly tensors: readonly Tensor[];
+
+  constructor(
+    plan: Plan,
+    layout: ClassLayout,
+    leaves: readonly LeafInfo[],
+    dtype: DType,
+    memory: BackendMemory,
+    globals: GlobalState,
+  ) {
+    this.plan = plan;
+    this.layout = layout;
+    this.dtype = dtype;
+    this.memory = memory;
+    this.tensors = leaves.map(
+      (leaf, index) => new Tensor(this, leaf, index, layout.extents[index] as Extent, globals),
+    );
+  }
+
+  /** The slot that holds step t − age of an array. */
+  slotAt(array: number, t: number, age: number): number {
+    const slots = this.plan.arrays[array]?.slots ?? 1;
+    return (((t - age) % slots) + slots) % slots;
+  }
+
+  /** Byte address of an element of an array's slot. */
+  address(array: number, slot: number, element: number): number {
+    const { bases, slotBytes } = this.layout;
+    return (bases[array] as number) + slot * slotBytes + element * bytesOf(this.dtype);
+  }
+
+  /** Steps of an array that outlive the current one: of the gradient's ring, all but the slot written next. */
+  kept(array: number): number {
+    const slots = this.plan.arrays[array]?.slots ?? 0;
+    return array === PARAMS ? 0 : array === GRADIENT ? slots - 1 : slots;
+  }
+}
+
+export class Tensor {
+  readonly owner: TensorClass;
+  readonly leaf: LeafInfo;
+  /** Its place among the tensors of its class. */
+  readonly index: number;
+  readonly extent: Extent;
+  readonly matrix: Matrix;
+  /** Steps it took part in. */
+  count = 0;
+  /** State on the host, by key. */
+  readonly state: Readonly<Record<string, Float64Array>>;
+  /** Numbers of earlier steps, each a ring by step number. */
+  readonly queues: readonly Float64Array[];
+  private readonly values = new Map<PhasePlan, HostValues>();
+
+  constructor(
+    owner: TensorClass,
+    leaf: LeafInfo,
+    index: number,
+    extent: Extent,
+    globals: GlobalState,
+  ) {
+    this.owner = owner;
+    this.leaf = leaf;
+    this.index = index;
+    this.extent = extent;
+    this.matrix = matrixOf(leaf.shape);
+    const { rows, columns } = this.matrix;
+    this.state = Object.fromEntries(
+      owner.plan.hostState.map(({ key, scope, init }) => [
+        key,
+        scope === "step"
+          ? (globals[key] as Float64Array)
+          : new Float64Array({ tensor: 1, row: rows, column: columns }[scope]).fill(init),
+      ]),
+    );
+    this.queues = owner.plan.step.host.queues.map(({ length }) => new Float64Array(length));
+  }
+
+  /** What the host computes for it in a phase. */
+  valuesOf(phase: PhasePlan): HostValues {
+    let values = this.values.get(phase);
+    if (values === undefined) {
+      values = allocateValues(phase.host, this.matrix);
+      this.values.set(phase, values);
+    }
+    return values;
+  }
+
+  /** An array's slot, as a view on the memory. */
+  view(array: number, slot: number): NumericArray {
+    const { memory, dtype } = this.owner;
+    const at = this.owner.address(array, slot, this.extent.start);
+    return numbersAt(memory, dtype, at, this.extent.size);
+  }
+}
