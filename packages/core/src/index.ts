@@ -84,18 +84,36 @@ export {
   positive,
   share,
 } from "./optimizer.ts";
+export type { AdabeliefOptions } from "./optimizers/adabelief.ts";
+export { adabelief } from "./optimizers/adabelief.ts";
+export type { AdaboundOptions } from "./optimizers/adabound.ts";
+export { adabound } from "./optimizers/adabound.ts";
+export type { AdagradOptions } from "./optimizers/adagrad.ts";
+export { adagrad } from "./optimizers/adagrad.ts";
 export type { AdaiOptions } from "./optimizers/adai.ts";
 export { adai } from "./optimizers/adai.ts";
 export type { AdamOptions, AdamWOptions, AmsgradOptions } from "./optimizers/adam.ts";
 export { adam, adamw, amsgrad } from "./optimizers/adam.ts";
+export type { AdamncOptions } from "./optimizers/adamnc.ts";
+export { adamnc } from "./optimizers/adamnc.ts";
 export type { AdaShiftOptions, Phi } from "./optimizers/adashift.ts";
 export { adashift } from "./optimizers/adashift.ts";
 export type { Cdf, CPropOptions } from "./optimizers/cprop.ts";
 export { cprop, cpropAdam, cpropSgd } from "./optimizers/cprop.ts";
 export type { FastAdaBeliefOptions, StronglyConvexOptions } from "./optimizers/fastAdaBelief.ts";
 export { fastAdaBelief, sadam } from "./optimizers/fastAdaBelief.ts";
+export type { NadamOptions } from "./optimizers/nadam.ts";
+export { nadam } from "./optimizers/nadam.ts";
+export type { PadamOptions } from "./optimizers/padam.ts";
+export { padam } from "./optimizers/padam.ts";
+export type { RadamOptions } from "./optimizers/radam.ts";
+export { radam } from "./optimizers/radam.ts";
+export type { RmspropOptions } from "./optimizers/rmsprop.ts";
+export { rmsprop } from "./optimizers/rmsprop.ts";
 export type { SgdOptions } from "./optimizers/sgd.ts";
 export { sgd } from "./optimizers/sgd.ts";
+export type { YogiOptions } from "./optimizers/yogi.ts";
+export { yogi } from "./optimizers/yogi.ts";
 export { mulberry32 } from "./random.ts";
 export type { Schedule } from "./schedules/schedules.ts";
 export { constant, cosine, warmup } from "./schedules/schedules.ts";

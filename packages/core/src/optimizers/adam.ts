@@ -142,7 +142,8 @@ export function correctedStep(
   return div(mul(div(mul(lr, root), correction(b1, t)), m), add(sqrt(v), mul(eps, root)));
 }
 
-function requireAdam(where: string, b1: number, b2: number, eps: number): void {
+/** The ranges of what Adam and its kin have in common. */
+export function requireAdam(where: string, b1: number, b2: number, eps: number): void {
   requireDecay(where, "b1", b1);
   requireDecay(where, "b2", b2);
   requireNonNegative(where, "eps", eps);

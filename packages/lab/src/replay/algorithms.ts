@@ -1,17 +1,26 @@
 /** Algorithms of the trace files, by the names and options that the files use. */
 
 import {
+  adabelief,
+  adabound,
+  adagrad,
   adai,
   adam,
+  adamnc,
   adashift,
   amsgrad,
   cprop,
   cpropAdam,
   cpropSgd,
   fastAdaBelief,
+  nadam,
   type Optimizer,
+  padam,
+  radam,
+  rmsprop,
   sadam,
   sgd,
+  yogi,
 } from "@adastra/core";
 
 /** An optimizer of this library and the rate to run it with, or why there is none. */
@@ -121,9 +130,19 @@ const only = (read: Reader, name: string, ...values: readonly unknown[]): void =
 /** The two conventions agree for these methods, so either is accepted. */
 const eitherConvention = (read: Reader): void => only(read, "convention", "torch", "optax");
 
+/** The convention of a method whose conventions part; torch's where none is named, as the schema has it. */
+function conventionOf(read: Reader): "torch" | "optax" {
+  eitherConvention(read);
+  return read.text<"torch" | "optax">("convention") ?? "torch";
+}
+
+const adamOf = (read: Reader): Options => ({
+  ...momentsOf(read),
+  ...given({ eps: read.number("eps") }),
+});
+
 /** Whose running maximum Adam keeps, if any. There the conventions part: a file that names both names neither. */
 function amsgradOf(read: Reader): "torch" | "optax" | "inplace" | undefined {
-  only(read, "nesterov", false);
   const amsgrad =
     read.any("amsgrad") === false ? undefined : read.text<"torch" | "optax" | "inplace">("amsgrad");
   if (amsgrad === "torch" || amsgrad === "optax") {
@@ -140,9 +159,79 @@ const ALGORITHMS: Readonly<Record<string, (read: Reader) => Optimizer>> = {
     return sgd(sgdOf(read));
   },
   adam: (read) => {
-    const options = { ...momentsOf(read), ...given({ eps: read.number("eps") }) };
+    const options = adamOf(read);
+    if (read.flag("nesterov") === true) {
+      // Adam of optax has NAdam as an option; that of torch has not.
+      only(read, "convention", "optax");
+      only(read, "amsgrad", false);
+      return nadam({ ...options, convention: "optax" });
+    }
     const convention = amsgradOf(read);
     return convention === undefined ? adam(options) : amsgrad({ ...options, convention });
+  },
+  nadam: (read) =>
+    nadam({
+      ...adamOf(read),
+      ...given({ momentumDecay: read.number("momentumDecay") }),
+      convention: conventionOf(read),
+    }),
+  radam: (read) => radam({ ...adamOf(read), convention: conventionOf(read) }),
+  adagrad: (read) =>
+    adagrad({
+      ...given({
+        eps: read.number("eps"),
+        learningRateDecay: read.number("lrDecay"),
+        initialAccumulator: read.number("initialAccumulator"),
+        ...decayOf(read),
+      }),
+      convention: conventionOf(read),
+    }),
+  rmsprop: (read) =>
+    rmsprop({
+      ...given({
+        decay: read.number("alpha"),
+        eps: read.number("eps"),
+        momentum: read.number("momentum"),
+        centered: read.flag("centered"),
+        ...decayOf(read),
+      }),
+      convention: conventionOf(read),
+    }),
+  adabelief: (read) => {
+    only(read, "convention", "optax");
+    return adabelief({ ...adamOf(read), ...given({ epsRoot: read.number("epsRoot") }) });
+  },
+  yogi: (read) => {
+    only(read, "convention", "optax");
+    const initialAccumulator = read.number("initialAccumulator");
+    return yogi({ ...adamOf(read), ...given({ initialAccumulator }) });
+  },
+  adabound: (read) => {
+    only(read, "convention", "torch");
+    return adabound({
+      ...adamOf(read),
+      ...given({ finalLearningRate: read.number("finalLr"), gamma: read.number("gamma") }),
+    });
+  },
+  padam: (read) => {
+    only(read, "convention", "torch");
+    return padam({
+      ...adamOf(read),
+      ...given({ partial: read.number("partial") }),
+      // The schema's Padam keeps no maximum unless it says so.
+      max: read.flag("max") ?? false,
+    });
+  },
+  adamnc: (read) => {
+    only(read, "convention", "torch");
+    return adamnc(
+      given({
+        b1: read.number("beta1"),
+        eps: read.number("eps"),
+        schedule: read.text<"1/sqrt(t)" | "constant">("schedule"),
+        ...decayOf(read),
+      }),
+    );
   },
   adashift: (read) =>
     adashift(
@@ -204,6 +293,7 @@ function cpropOf(base: string, type: string | undefined, inner: Reader, own: Opt
   if (base === "adam" && type === "adam") {
     const innerEps = inner.number("eps");
     only(inner, "amsgrad", "torch", false);
+    only(inner, "nesterov", false);
     const keepMax = amsgradOf(inner) === "torch";
     return cpropAdam({ ...momentsOf(inner), ...own, ...given({ innerEps }), amsgrad: keepMax });
   }
