@@ -143,7 +143,7 @@ describe("bundles", () => {
 
   // Ceilings in bytes of gzip: some five percent above what stands, so that growth is a decision.
   it.each([
-    ["everything", 'export * from "@adastra/core";', 24_400],
+    ["everything", 'export * from "@adastra/core";', 26_200],
     ["Adam bound to parameters", 'export { adam, compileOptimizer } from "@adastra/core";', 20_800],
     ["the seeded generator alone", 'export { mulberry32 } from "@adastra/core";', 340],
   ])("of core, %s: at most the ceiling, nothing from Node", async (_, source, ceiling) => {

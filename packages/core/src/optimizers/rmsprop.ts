@@ -42,8 +42,8 @@ export interface RmspropOptions extends DecayOptions {
  *
  * @throws RangeError naming the option that is out of range.
  * @remarks No average is corrected for starting at zero, so the first step is αₜ/√(1 − γ) long. Where rounding makes
- * vₜ − mₜ² negative, as it does for a gradient that stays the same, it counts as 0; torch gives NaN there, and optax
- * where it is below −ε. With ε = 0, 0/0 is NaN where all gradients were zero.
+ * vₜ − mₜ² negative, as it does where a gradient stays the same after larger ones, it counts as 0; torch gives
+ * NaN there, and optax where it is below −ε. With ε = 0, 0/0 is NaN where all gradients were zero.
  * @see Tieleman & Hinton 2012, Lecture 6.5 of "Neural Networks for Machine Learning"; centered and with momentum:
  * Graves 2013, equations 38-41, https://arxiv.org/abs/1308.0850
  * @example compileOptimizer(rmsprop({ decay: 0.9 }), { params, learningRate: 1e-3 })
