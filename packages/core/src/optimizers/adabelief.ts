@@ -30,7 +30,7 @@ export interface AdabeliefOptions extends Omit<AdamOptions, "eps"> {
  * @throws RangeError naming the option that is out of range.
  * @remarks The form of optax 0.2.8; its early versions took the surprise around mₜ₋₁. The authors' PyTorch code has
  * one ε for both places, so give `eps` and `epsRoot` the same value; by default it also rectifies, which this does not.
- * With b1 = 0 there is no surprise at all, and steps grow to α g/√ε_root.
+ * With b1 = 0 there is no surprise at all, and the step is α g/√(ε_root/(1 − β₂)).
  * @see Zhuang et al. 2020, Algorithm 2, https://arxiv.org/abs/2010.07468
  * @example compileOptimizer(adabelief(), { params, learningRate: 1e-3 })
  */

