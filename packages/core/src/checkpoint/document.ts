@@ -74,14 +74,15 @@ export function pack(where: string, document: unknown, place: Place): Packed {
     if (value === null || typeof value === "boolean" || typeof value === "string") {
       return value;
     }
-    if (typeof value === "number") {
-      return Number.isFinite(value) && !Object.is(value, -0)
-        ? value
-        : { [NUMBER]: Object.is(value, -0) ? "-0" : String(value) };
+    const isTagged = typeof value === "number" && (!Number.isFinite(value) || Object.is(value, -0));
+    if (typeof value === "number" && !isTagged) {
+      return value;
     }
-    // A tag takes one level more.
     if (path.length >= MAX_DEPTH) {
-      return refuse(`must nest at most ${MAX_DEPTH} deep`, "more");
+      return refuse(`must nest at most ${MAX_DEPTH} deep`, path.length + 1);
+    }
+    if (isTagged) {
+      return { [NUMBER]: Object.is(value, -0) ? "-0" : String(value) };
     }
     if (isTensorData(value)) {
       const { name, shape } = place(path, value);
@@ -150,6 +151,12 @@ export function unpack(
         node[i] = step(i, node[i]);
       }
       return node;
+    }
+    if (typeof node === "number") {
+      // What `pack` would tag: one text for one document.
+      const isPlainNumber = Number.isFinite(node) && !Object.is(node, -0);
+      const expected = `"${shown(path)}" must be a number as this version writes it`;
+      requireFile(isPlainNumber, where, "DOCUMENT", expected, node);
     }
     if (!isRecord(node)) {
       return node;
@@ -220,7 +227,9 @@ function shown(path: DocumentPath): string {
   return path.length > 12 ? `${path.slice(0, 12).join("/")}/...` : path.join("/");
 }
 
-function untaken(name: string, tensors: Readonly<Record<string, Tensor>>): string {
+/** A name that no tensor has yet, well-formed, as files need it. */
+function untaken(wanted: string, tensors: Readonly<Record<string, Tensor>>): string {
+  const name = wanted.replaceAll(/\p{Surrogate}/gu, "\ufffd");
   let unique = name;
   for (let i = 2; Object.hasOwn(tensors, unique); i++) {
     unique = `${name}~${i}`;

@@ -33,7 +33,7 @@ function checkKeys(where: string, what: string, text: string): void {
     if (char === "{" || char === "[") {
       open.push(undefined);
       if (open.length > MAX_DEPTH) {
-        const message = sentence(where, `${what} must nest at most ${MAX_DEPTH} deep`, "more");
+        const message = sentence(where, `${what} must nest at most ${MAX_DEPTH} deep`, open.length);
         throw new CheckpointError("TOO_DEEP", message);
       }
     } else if (char === "}" || char === "]") {
