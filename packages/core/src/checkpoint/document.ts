@@ -62,7 +62,7 @@ export function pack(where: string, document: unknown, place: Place): Packed {
   const tensors: Record<string, Tensor> = {};
   const path: (string | number)[] = [];
   const refuse = (expected: string, got: unknown): never => {
-    throw new TypeError(sentence(where, `"${shown(path)}" ${expected}`, got));
+    throw new TypeError(sentence(where, `${shown(path)} ${expected}`, got));
   };
   const step = (key: string | number, value: unknown): unknown => {
     path.push(key);
@@ -124,7 +124,7 @@ export function unpack(
   const used = new Set<string>();
   const path: (string | number)[] = [];
   const tensorOf = (name: unknown): TensorData => {
-    const at = `"${shown(path)}"`;
+    const at = shown(path);
     requireFile(typeof name === "string", where, "DOCUMENT", `${at} must name a tensor`, name);
     requireFile(
       Object.hasOwn(tensors, name),
@@ -155,7 +155,7 @@ export function unpack(
     if (typeof node === "number") {
       // What `pack` would tag: one text for one document.
       const isPlainNumber = Number.isFinite(node) && !Object.is(node, -0);
-      const expected = `"${shown(path)}" must be a number as this version writes it`;
+      const expected = `${shown(path)} must be a number as this version writes it`;
       requireFile(isPlainNumber, where, "DOCUMENT", expected, node);
     }
     if (!isRecord(node)) {
@@ -168,7 +168,7 @@ export function unpack(
     if (keys.length === 1 && keys[0] === NUMBER) {
       const text = node[NUMBER];
       const known = typeof text === "string" && Object.hasOwn(NUMBERS, text);
-      requireFile(known, where, "DOCUMENT", `"${shown(path)}" must be a number`, text);
+      requireFile(known, where, "DOCUMENT", `${shown(path)} must be a number`, text);
       return NUMBERS[text];
     }
     if (!keys.some((key) => key.startsWith("$"))) {
@@ -184,7 +184,7 @@ export function unpack(
         escaped || !key.startsWith("$"),
         where,
         "DOCUMENT",
-        `"${shown(path)}" must have a key this version knows`,
+        `${shown(path)} must have a key this version knows`,
         key,
       );
       const own = escaped ? key.slice(1) : key;
@@ -216,7 +216,7 @@ export function checkShapes(
       sameShape(shape, expected),
       where,
       "SHAPE",
-      `the tensor of "${shown(path)}" must have shape ${brief(expected)}`,
+      `the tensor of ${shown(path)} must have shape ${brief(expected)}`,
       shape,
     );
   }
@@ -224,7 +224,7 @@ export function checkShapes(
 
 /** A path in a message; its start says enough where a document nests without end. */
 function shown(path: DocumentPath): string {
-  return path.length > 12 ? `${path.slice(0, 12).join("/")}/...` : path.join("/");
+  return brief(path.length > 12 ? `${path.slice(0, 12).join("/")}/...` : path.join("/"));
 }
 
 /** A name that no tensor has yet, well-formed, as files need it. */

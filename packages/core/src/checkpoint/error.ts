@@ -61,12 +61,12 @@ export function sentence(where: string, expected: string, got: unknown, hint?: s
 const LONGEST = 80;
 
 /**
- * How a value of a file appears in a message: short, whatever it is. Nothing in it is called, since a hostile
- * document may hold `toString` or `toJSON`.
+ * How a value of a file appears in a message: on one line and short, whatever it is. Nothing in it is called, since a
+ * hostile document may hold `toString` or `toJSON`.
  */
 export function brief(value: unknown): string {
   if (typeof value === "string") {
-    return `"${value.length > LONGEST ? `${value.slice(0, LONGEST)}...` : value}"`;
+    return JSON.stringify(value.length > LONGEST ? `${value.slice(0, LONGEST)}...` : value);
   }
   if (Array.isArray(value)) {
     return value.length <= 8 && value.every((item) => typeof item === "number")

@@ -83,7 +83,7 @@ describe("parseJson", () => {
     expect(() => parse(text)).toThrow(
       expect.objectContaining({
         code: "NOT_JSON",
-        message: `read: the header must be JSON, got "${text}"`,
+        message: `read: the header must be JSON, got ${JSON.stringify(text)}`,
         cause: expect.any(SyntaxError),
       }),
     );
@@ -92,6 +92,7 @@ describe("parseJson", () => {
 
 describe("brief", () => {
   it.each([
+    ["a\n\u001b[31m", String.raw`"a\n\u001b[31m"`],
     ["x".repeat(100), `"${"x".repeat(80)}..."`],
     [[1, 2], "[1, 2]"],
     [["a"], "an array of 1"],

@@ -32,7 +32,13 @@ const [small, large] = [adam(), adashift({ n: 2 })].map((method) => {
 const EDITS: readonly unknown[] = [
   ...[-1, 0, 1, 2, 3, 4, 8, 0.5, 2 ** 31, 2 ** 32, 2 ** 53, 1e308, null, true, "", "F32", "F16"],
   ...["BF16", "__proto__", "$tensor", "params/b", "a/kernel", "toString", [], [0], [1, 2], {}],
-  ...[{ $tensor: "params/b" }, { $number: "NaN" }, { $number: "-0" }, { $x: 1 }],
+  ...[
+    JSON.parse(`${"[".repeat(70)}${"]".repeat(70)}`),
+    { $tensor: "params/b" },
+    { $number: "NaN" },
+    { $number: "-0" },
+    { $x: 1 },
+  ],
 ];
 
 /** Damages a copy of a file. */
@@ -52,7 +58,9 @@ function mutate(random: Random): Uint8Array {
       copy.fill(random.integer(256), at(), at());
       return copy;
     case 2: // cut off, in front or behind
-      return random.next() < 0.2 ? copy.subarray(at()) : copy.subarray(0, at());
+      return random.next() < 0.2
+        ? copy.subarray(at())
+        : copy.subarray(0, random.next() < 0.1 ? random.integer(8) : at());
     case 3: // longer
       return join([copy, new Uint8Array(1 + random.integer(16))]);
     case 4: // a piece of another file, or of this one
@@ -72,7 +80,7 @@ function mutate(random: Random): Uint8Array {
         random.next() < 0.5
           ? [header.subarray(0, to), header.subarray(from)]
           : [header.subarray(0, from), header.subarray(to)];
-      return withHeader(join(text), copy.subarray(8 + length));
+      return withHeader(random, join(text), copy.subarray(8 + length));
     }
     default: {
       // the header as JSON, or the document in it
@@ -85,6 +93,7 @@ function mutate(random: Random): Uint8Array {
         header.__metadata__.adastra = JSON.stringify(document);
       }
       return withHeader(
+        random,
         new TextEncoder().encode(JSON.stringify(header)),
         copy.subarray(8 + length),
       );
@@ -92,8 +101,10 @@ function mutate(random: Random): Uint8Array {
   }
 }
 
-function withHeader(header: Uint8Array, data: Uint8Array): Uint8Array {
-  const padded = new Uint8Array(Math.ceil(header.length / 8) * 8).fill(0x20);
+/** Once in twenty times the header is not padded to a multiple of 8 bytes. */
+function withHeader(random: Random, header: Uint8Array, data: Uint8Array): Uint8Array {
+  const multiple = random.next() < 0.05 ? 1 : 8;
+  const padded = new Uint8Array(Math.ceil(header.length / multiple) * multiple).fill(0x20);
   padded.set(header);
   const start = new Uint8Array(8);
   new DataView(start.buffer).setBigUint64(0, BigInt(padded.length), true);

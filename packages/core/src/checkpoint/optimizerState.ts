@@ -2,6 +2,7 @@
 
 import type { OptimizerState } from "../state.ts";
 import { isNumericArray, sizeOf } from "../tree.ts";
+import { brief } from "./error.ts";
 import { isNatural, isRecord } from "./json.ts";
 import { isTensorData } from "./safetensors.ts";
 
@@ -53,7 +54,7 @@ export function checkOptimizerState(
     for (const [path, data] of Object.entries(record(accumulation["gradients"], of, expect))) {
       expect(
         isNumericArray(data),
-        `the gradient accumulated for leaf "${path}" must be numbers`,
+        `the gradient accumulated for leaf ${brief(path)} must be numbers`,
         data,
       );
     }
@@ -67,41 +68,45 @@ function checkLeaf(
   total: number,
   expect: Expect,
 ): void {
-  const leaf = record(value, `leaf "${path}"`, expect);
+  const leaf = record(value, `leaf ${brief(path)}`, expect);
   const { shape, count, params } = leaf;
   expect(
     Array.isArray(shape) && shape.every(isNatural),
-    `leaf "${path}" must have a shape of natural numbers`,
+    `leaf ${brief(path)} must have a shape of natural numbers`,
     shape,
   );
   expect(
     isNatural(count) && count <= total,
-    `the step count of leaf "${path}" must be a natural number up to ${total}`,
+    `the step count of leaf ${brief(path)} must be a natural number up to ${total}`,
     count,
   );
   const size = sizeOf(shape as number[]);
   const fits = isNumericArray(params) && params.length === size;
-  expect(fits, `parameters of leaf "${path}" must be ${size} numbers`, params);
+  expect(fits, `parameters of leaf ${brief(path)} must be ${size} numbers`, params);
   const bits = dtype === "float32" ? 4 : 8;
   expect(
     fits && params.BYTES_PER_ELEMENT === bits,
-    `parameters of leaf "${path}" must be ${dtype}`,
+    `parameters of leaf ${brief(path)} must be ${dtype}`,
     fits ? `${params.BYTES_PER_ELEMENT} bytes a number` : params,
   );
   for (const [key, steps] of Object.entries(
-    record(leaf["arrays"], `state of leaf "${path}"`, expect),
+    record(leaf["arrays"], `state of leaf ${brief(path)}`, expect),
   )) {
     expect(
       Array.isArray(steps) && steps.every(isTensorData),
-      `state "${key}" of leaf "${path}" must be a list of arrays`,
+      `state ${brief(key)} of leaf ${brief(path)} must be a list of arrays`,
       steps,
     );
   }
-  numbersByKey(leaf["tensor"], `per-tensor state of leaf "${path}"`, expect);
+  numbersByKey(leaf["tensor"], `per-tensor state of leaf ${brief(path)}`, expect);
   if (leaf["vectors"] !== undefined) {
-    const vectors = record(leaf["vectors"], `vectors of leaf "${path}"`, expect);
+    const vectors = record(leaf["vectors"], `vectors of leaf ${brief(path)}`, expect);
     for (const [key, data] of Object.entries(vectors)) {
-      expect(isNumericArray(data), `vector "${key}" of leaf "${path}" must be numbers`, data);
+      expect(
+        isNumericArray(data),
+        `vector ${brief(key)} of leaf ${brief(path)} must be numbers`,
+        data,
+      );
     }
   }
   const { queues } = leaf;
@@ -110,7 +115,7 @@ function checkLeaf(
       queues.every(
         (queue) => Array.isArray(queue) && queue.every((item) => typeof item === "number"),
       ),
-    `leaf "${path}" must hold queues of numbers`,
+    `leaf ${brief(path)} must hold queues of numbers`,
     queues,
   );
 }
@@ -123,7 +128,7 @@ function record(value: unknown, what: string, expect: Expect): Record<string, un
 function numbersByKey(value: unknown, what: string, expect: Expect): void {
   if (value !== undefined) {
     for (const [key, item] of Object.entries(record(value, what, expect))) {
-      expect(typeof item === "number", `"${key}" of ${what} must be a number`, item);
+      expect(typeof item === "number", `${brief(key)} of ${what} must be a number`, item);
     }
   }
 }

@@ -86,7 +86,7 @@ describe("writeSafetensors", () => {
   it.each(["__metadata__", "__proto__", "\ud800"])("refuses the name %s", (name) => {
     const tensors = Object.fromEntries([[name, { shape: [1], data: new Float32Array(1) }]]);
     expect(() => writeSafetensors(tensors)).toThrow(
-      `writeSafetensors: a name must be well-formed and not reserved, got "${name}"; rename the tensor`,
+      `writeSafetensors: a name must be well-formed and not reserved, got ${JSON.stringify(name)}; rename the tensor`,
     );
   });
 
@@ -218,7 +218,7 @@ describe("readSafetensors", () => {
     [
       fileOf(String.raw`{"\ud800":${JSON.stringify(f32(0, 0))}}`),
       "ENTRY",
-      'a name must be well-formed Unicode, got "\ud800"',
+      String.raw`a name must be well-formed Unicode, got "\ud800"`,
     ],
     [
       fileOf({ a: { ...f32(0, 4), dtype: "F16" } }, 4),

@@ -129,7 +129,7 @@ export function fromTorch(
     if (isThere && hasStep) {
       const tensor = `${stateOf(name)}step`;
       count = take(tensor, [], new Float64Array(1))[0] as number;
-      const expected = `tensor "${tensor}" must be a natural number`;
+      const expected = `tensor ${brief(tensor)} must be a natural number`;
       requireFile(isNatural(count), where, "STATE", expected, count);
     }
     const params = take(`model.${name}`, leaf.shape, leaf.params);
@@ -179,7 +179,7 @@ function bind(
     const theirs = name(path);
     const other = seen.get(theirs);
     if (typeof theirs !== "string" || other !== undefined) {
-      const expected = `the name of leaf "${path}" must be text that no other leaf has`;
+      const expected = `the name of leaf ${brief(path)} must be text that no other leaf has`;
       throw new TypeError(sentence(where, expected, theirs));
     }
     seen.set(theirs, path);
@@ -202,7 +202,7 @@ function namesOf(
     return steps?.length === 1 && isNumericArray(steps[0]) && steps[0].length === params.length;
   });
   if (!known || keys.length !== names.length) {
-    const expected = `state of leaf "${path}" must be ${names.map(([ours]) => ours).join(", ")} in float32 or float64`;
+    const expected = `state of leaf ${brief(path)} must be ${names.map(([ours]) => ours).join(", ")} in float32 or float64`;
     throw new TypeError(sentence(where, expected, keys.join(", ")));
   }
   return names;
@@ -219,7 +219,7 @@ function convert(
   expected: readonly number[],
   like: NumericArray,
 ): NumericArray {
-  const tensor = `tensor "${name}"`;
+  const tensor = `tensor ${brief(name)}`;
   requireFile(
     isNumericArray(data),
     where,
