@@ -66,10 +66,15 @@ describe("the packed packages", () => {
   it("import in an empty project", () => {
     const script = `
       const core = await import("@adastra/core");
+      const checkpoint = await import("@adastra/core/checkpoint");
       const engine = await import("@adastra/engine");
       const lab = await import("adastra");
-      console.log([typeof core.adashift, typeof engine.compile, Object.keys(lab).length > 0].join());`;
-    expect(node("--input-type=module", "-e", script).trim()).toBe("function,function,true");
+      const { adashift, encodeCheckpoint } = { ...core, ...checkpoint };
+      const found = [adashift, encodeCheckpoint, engine.compile].map((name) => typeof name);
+      console.log([...found, core.encodeCheckpoint, Object.keys(lab).length > 0].join());`;
+    expect(node("--input-type=module", "-e", script).trim()).toBe(
+      "function,function,function,,true",
+    );
   });
 
   it("bring the command", () => {
@@ -77,7 +82,8 @@ describe("the packed packages", () => {
     expect(node(main, "--help")).toContain("compare");
   });
 
-  it.each(EXAMPLES)("run %s, typed as published", (file) => {
+  /** Holds an example to the packages' types as published; returns the file to run. */
+  function compiled(file: string, types: readonly string[] = []): string {
     const source = readFileSync(join(root, file), "utf8");
     const name = file.replaceAll(/\W/g, "_");
     writeFileSync(join(project, `${name}.ts`), source);
@@ -90,7 +96,7 @@ describe("the packed packages", () => {
           module: "NodeNext",
           target: "ES2022",
           lib: ["ES2023", "DOM"],
-          types: [],
+          types,
           skipLibCheck: true,
         },
         files: [`${name}.ts`],
@@ -99,7 +105,17 @@ describe("the packed packages", () => {
     node(join(root, "node_modules", "typescript", "bin", "tsc"), "-p", ".");
     const { code } = transformSync(source, { loader: "ts", format: "esm" });
     writeFileSync(join(project, `${name}.mjs`), code);
-    expect(node(`${name}.mjs`)).toMatch(/step 600: loss 0\.0\d+|x after 200 steps/);
+    return `${name}.mjs`;
+  }
+
+  it.each(EXAMPLES)("run %s, typed as published", (file) => {
+    expect(node(compiled(file))).toMatch(/step 600: loss 0\.0\d+|x after 200 steps/);
+  });
+
+  it("run examples/resume.ts, typed as published, which goes on where it stopped", () => {
+    const main = compiled("examples/resume.ts", ["node"]);
+    expect(node(main)).toMatch(/^x after 100 steps: \d\.\d\d, \d\.\d\d\n$/);
+    expect(node(main)).toMatch(/^resumed at step 100\nx after 200 steps: \d\.\d\d, \d\.\d\d\n$/);
   });
 });
 
@@ -145,6 +161,12 @@ describe("bundles", () => {
   it.each([
     ["everything", 'export * from "@adastra/core";', 26_200],
     ["Adam bound to parameters", 'export { adam, compileOptimizer } from "@adastra/core";', 20_800],
+    ["checkpoints", 'export * from "@adastra/core/checkpoint";', 8_950],
+    [
+      "weights as safetensors",
+      'export { writeSafetensors } from "@adastra/core/checkpoint";',
+      1_500,
+    ],
     ["the seeded generator alone", 'export { mulberry32 } from "@adastra/core";', 340],
   ])("of core, %s: at most the ceiling, nothing from Node", async (_, source, ceiling) => {
     const { bytes, text } = await bundled(source);

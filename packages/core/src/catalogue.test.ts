@@ -201,7 +201,7 @@ describe.each(CATALOGUE)("%s", (name, optimizer, learningRate, stateBytes) => {
       compiled.step({ x: new Float32Array(3) });
     }
     const [one, minusOne, zero] = Array.from(data(compiled.params, "x"));
-    if ((optimizer.state.mu?.init ?? 0) > 0) {
+    if (Number(optimizer.state.mu?.init ?? 0) > 0) {
       // An average that starts above zero is a gradient the method was born with: all elements follow it alike.
       expect(zero).toBeLessThan(0);
       expect(zero).toBeGreaterThan(-1e-4);

@@ -13,15 +13,8 @@
 
 import type { OptimizerState } from "../state.ts";
 import { sizeOf } from "../tree.ts";
-import {
-  checkShapes,
-  type DocumentPath,
-  type DocumentValue,
-  type Place,
-  pack,
-  unpack,
-} from "./document.ts";
-import { CheckpointError, requireFile, sentence } from "./error.ts";
+import { checkShapes, type DocumentValue, type Place, pack, unpack } from "./document.ts";
+import { requireFile, sentence } from "./error.ts";
 import { isRecord, parseJson } from "./json.ts";
 import { checkOptimizerState } from "./optimizerState.ts";
 import { join, layOut, parse, type TensorData } from "./safetensors.ts";

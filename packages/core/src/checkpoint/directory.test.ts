@@ -405,11 +405,11 @@ describe("a save that dies", () => {
     } else {
       // The one saved last, or, if all of it made it to the disk, the one that was being saved.
       const { extra } = await directory.load(latest);
-      expect([saved.length - 1, saved.length]).toContain((extra as Extra).again);
+      expect([saved.length - 1, saved.length]).toContain((extra as unknown as Extra).again);
     }
     for (const step of await directory.list()) {
       const checkpoint = await directory.load(step);
-      expect(checkpoint).toStrictEqual(at(step, (checkpoint.extra as Extra).again));
+      expect(checkpoint).toStrictEqual(at(step, (checkpoint.extra as unknown as Extra).again));
     }
     await directory.save(9, at(9));
     expect(await directory.latest()).toBe(9);

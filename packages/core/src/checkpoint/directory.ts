@@ -101,7 +101,7 @@ export class CheckpointDirectory {
 
   /** @throws CheckpointError `NOT_FOUND`, or what `decodeCheckpoint` throws. */
   async load(step: number): Promise<Checkpoint> {
-    await this.require("load", step);
+    await this.requireSaved("load", step);
     return decodeCheckpoint(await this.files.read(nameOf("load", step)));
   }
 
@@ -112,13 +112,13 @@ export class CheckpointDirectory {
    */
   remove(step: number): Promise<void> {
     return this.enqueue(async () => {
-      await this.require("remove", step);
+      await this.requireSaved("remove", step);
       await this.files.remove(nameOf("remove", step));
       await this.files.syncFolder();
     });
   }
 
-  private async require(where: string, step: number): Promise<void> {
+  private async requireSaved(where: string, step: number): Promise<void> {
     const steps = await this.list();
     if (!steps.includes(step)) {
       const saved = steps.length === 0 ? "none is saved" : `saved are ${steps.join(", ")}`;

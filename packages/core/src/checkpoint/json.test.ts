@@ -96,7 +96,7 @@ describe("brief", () => {
     ["x".repeat(100), `"${"x".repeat(80)}..."`],
     [[1, 2], "[1, 2]"],
     [["a"], "an array of 1"],
-    [new Array(9).fill(0), "an array of 9"],
+    [[0, 0, 0, 0, 0, 0, 0, 0, 0], "an array of 9"],
     [{ toString: 1, toJSON: 1 }, "an object"],
     [null, "null"],
     [undefined, "undefined"],

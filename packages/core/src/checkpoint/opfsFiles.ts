@@ -18,13 +18,17 @@ export interface OpfsFile {
 
 export interface OpfsBlob {
   readonly size: number;
+  slice(start: number, end: number): OpfsBlob;
   arrayBuffer(): Promise<ArrayBuffer>;
 }
 
 export interface OpfsWritable {
-  write(data: Uint8Array | OpfsBlob): Promise<void>;
+  write(data: Uint8Array<ArrayBuffer>): Promise<void>;
   close(): Promise<void>;
 }
+
+/** Bytes that a copy holds in memory at a time. */
+const CHUNK = 2 ** 24;
 
 /**
  * A folder of the origin private file system, as `navigator.storage.getDirectory()` gives it.
@@ -49,12 +53,12 @@ export function opfsFiles(directory: OpfsDirectory): CheckpointFiles {
       }
       return entries;
     },
-    read: async (name) => new Uint8Array(await (await fileOf(name)).arrayBuffer()),
+    read: async (name) => bytesOf(await fileOf(name)),
     create: async (name) => {
       const handle = await directory.getFileHandle(name, { create: true });
       const writable = await handle.createWritable();
       return {
-        write: (bytes) => writable.write(bytes),
+        write: (bytes) => writable.write(unshared(bytes)),
         sync: async () => {},
         close: () => writable.close(),
       };
@@ -67,13 +71,28 @@ export function opfsFiles(directory: OpfsDirectory): CheckpointFiles {
       }
       const target = await directory.getFileHandle(to, { create: true });
       const writable = await target.createWritable();
-      await writable.write(await handle.getFile());
+      const blob = await handle.getFile();
+      for (let start = 0; start < blob.size; start += CHUNK) {
+        await writable.write(await bytesOf(blob.slice(start, start + CHUNK)));
+      }
       await writable.close();
       await directory.removeEntry(from);
     },
     remove: (name) => directory.removeEntry(name),
     syncFolder: async () => {},
   };
+}
+
+async function bytesOf(blob: OpfsBlob): Promise<Uint8Array<ArrayBuffer>> {
+  return new Uint8Array(await blob.arrayBuffer());
+}
+
+/** The browser writes nothing from shared memory. */
+function unshared(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const { buffer, byteOffset, length } = bytes;
+  return buffer instanceof ArrayBuffer
+    ? new Uint8Array(buffer, byteOffset, length)
+    : new Uint8Array(bytes);
 }
 
 /** Undefined for a folder, and for a file that is gone. */
