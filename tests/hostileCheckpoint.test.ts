@@ -81,7 +81,7 @@ describe(`a hostile file of ${BYTES / 1e6} MB needs at most 40 times its size`, 
     expect(decode(`{${entries.join()}}`)).toBe("NOT_A_CHECKPOINT");
   }, 120_000);
 
-  it("and this heap is too small for the tenfold file", () => {
+  it("and this heap is too small for a file three times as long", () => {
     const document = `${'{"format":"adastra-checkpoint/1","extra":['}${"{},".repeat(BYTES)}0]}`;
     expect(() => decode(JSON.stringify({ __metadata__: { adastra: document } }))).toThrow();
   }, 120_000);

@@ -218,6 +218,35 @@ describe("a CheckpointDirectory", () => {
     expect(await fs.readdir(folder)).toEqual([nameOf(1)]);
   });
 
+  it("syncs the folders above one that it makes, and its own after a rename", async () => {
+    const synced: string[] = [];
+    const watching = nodeFiles(
+      {
+        ...fs,
+        open: async (path, flags) => {
+          const handle = await fs.open(path, flags);
+          const sync = handle.sync.bind(handle);
+          handle.sync = async () => {
+            await sync();
+            synced.push(path);
+          };
+          return handle;
+        },
+      },
+      `${folder}/a/b`,
+    );
+    const directory = new CheckpointDirectory(watching);
+    await directory.save(1, at(1));
+    const file = `${folder}/a/b/${nameOf(1)}.tmp`;
+    expect(synced.slice(0, 3)).toEqual(
+      ["/..", "/../..", "/../../.."].map((up) => `${folder}/a/b${up}`),
+    );
+    expect(synced.slice(-2)).toEqual([file, `${folder}/a/b`]);
+    synced.length = 0;
+    await directory.save(1, at(1));
+    expect(synced).toEqual([file, `${folder}/a/b`]);
+  });
+
   it("reads and writes on where the system does part of the work", async () => {
     const partial = nodeFiles(
       {

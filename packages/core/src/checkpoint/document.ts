@@ -9,7 +9,7 @@
  */
 
 import { sameShape } from "../tree.ts";
-import { brief, requireFile, sentence } from "./error.ts";
+import { brief, CheckpointError, requireFile, sentence } from "./error.ts";
 import { isRecord, MAX_DEPTH } from "./json.ts";
 import { isTensorData, type Tensor, type TensorData } from "./safetensors.ts";
 
@@ -74,14 +74,13 @@ export function pack(where: string, document: unknown, place: Place): Packed {
     if (value === null || typeof value === "boolean" || typeof value === "string") {
       return value;
     }
-    const isTagged = typeof value === "number" && (!Number.isFinite(value) || Object.is(value, -0));
-    if (typeof value === "number" && !isTagged) {
+    if (typeof value === "number" && !isUnwritten(value)) {
       return value;
     }
     if (path.length >= MAX_DEPTH) {
       return refuse(`must nest at most ${MAX_DEPTH} deep`, path.length + 1);
     }
-    if (isTagged) {
+    if (typeof value === "number") {
       return { [NUMBER]: Object.is(value, -0) ? "-0" : String(value) };
     }
     if (isTensorData(value)) {
@@ -152,11 +151,9 @@ export function unpack(
       }
       return node;
     }
-    if (typeof node === "number") {
-      // What `pack` would tag: one text for one document.
-      const isPlainNumber = Number.isFinite(node) && !Object.is(node, -0);
+    if (typeof node === "number" && isUnwritten(node)) {
       const expected = `${shown(path)} must be a number as this version writes it`;
-      requireFile(isPlainNumber, where, "DOCUMENT", expected, node);
+      throw new CheckpointError("DOCUMENT", sentence(where, expected, node));
     }
     if (!isRecord(node)) {
       return node;
@@ -220,6 +217,11 @@ export function checkShapes(
       shape,
     );
   }
+}
+
+/** Whether JSON has no text for a number. */
+function isUnwritten(value: number): boolean {
+  return !Number.isFinite(value) || Object.is(value, -0);
 }
 
 /** A path in a message; its start says enough where a document nests without end. */

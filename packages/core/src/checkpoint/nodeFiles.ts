@@ -42,6 +42,15 @@ const CHUNK = 2 ** 30;
  */
 export function nodeFiles(fs: NodeFileSystem, folder: string): CheckpointFiles {
   const at = (name: string): string => `${folder}/${name}`;
+  const syncFolder = async (path: string): Promise<void> => {
+    const refusals = ["EISDIR", "EPERM", "EACCES", "EINVAL", "ENOTSUP"];
+    const handle = await unless(refusals, fs.open(path, "r"));
+    try {
+      await unless(refusals, handle?.sync() ?? Promise.resolve());
+    } finally {
+      await handle?.close();
+    }
+  };
   return {
     list: async () => {
       const names = (await unless(["ENOENT"], fs.readdir(folder))) ?? [];
@@ -72,7 +81,14 @@ export function nodeFiles(fs: NodeFileSystem, folder: string): CheckpointFiles {
       }
     },
     create: async (name) => {
-      await fs.mkdir(folder, { recursive: true });
+      if ((await fs.mkdir(folder, { recursive: true })) !== undefined) {
+        // A new folder is an entry of its parent: every folder above is synced, whichever of them are new.
+        let above = folder;
+        for (let level = folder.split("/").length; level > 0; level--) {
+          above += "/..";
+          await syncFolder(above);
+        }
+      }
       const handle = await fs.open(at(name), "w");
       return {
         write: async (bytes) => {
@@ -88,15 +104,7 @@ export function nodeFiles(fs: NodeFileSystem, folder: string): CheckpointFiles {
     },
     rename: (from, to) => fs.rename(at(from), at(to)),
     remove: (name) => fs.unlink(at(name)),
-    syncFolder: async () => {
-      const refusals = ["EISDIR", "EPERM", "EACCES", "EINVAL", "ENOTSUP"];
-      const handle = await unless(refusals, fs.open(folder, "r"));
-      try {
-        await unless(refusals, handle?.sync() ?? Promise.resolve());
-      } finally {
-        await handle?.close();
-      }
-    },
+    syncFolder: () => syncFolder(folder),
   };
 }
 

@@ -106,9 +106,11 @@ export function layOut(
   for (const [key, text] of Object.entries(metadata)) {
     if (typeof text !== "string" || key === "__proto__") {
       throw new TypeError(
-        sentence(where, `metadata "${key}" must be text under a plain key`, text),
+        sentence(where, `metadata ${brief(key)} must be text under a plain key`, text),
       );
     }
+  }
+  if (Object.keys(metadata).length > 0) {
     header[METADATA] = metadata;
   }
   const placed = Object.entries(tensors).map(([name, tensor]) => {
@@ -344,7 +346,7 @@ function checkTensor(where: string, name: string, tensor: Tensor): Row {
     throw new TypeError(
       sentence(
         where,
-        `tensor "${name}" must be { shape, data } with data in one of ${arrays}`,
+        `tensor ${brief(name)} must be { shape, data } with data in one of ${arrays}`,
         tensor,
       ),
     );

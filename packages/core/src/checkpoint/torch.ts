@@ -124,13 +124,15 @@ export function fromTorch(
       const tensor = stateOf(name) + theirs;
       return [ours, [isThere ? take(tensor, leaf.shape, like) : zerosLike(like)]] as const;
     });
-    // SGD with a buffer has taken a step.
-    let count = keys.length === 0 || isThere ? Math.max(options.count ?? 0, keys.length) : 0;
+    let count = 0;
     if (isThere && hasStep) {
       const tensor = `${stateOf(name)}step`;
       count = take(tensor, [], new Float64Array(1))[0] as number;
       const expected = `tensor ${brief(tensor)} must be a natural number`;
       requireFile(isNatural(count), where, "STATE", expected, count);
+    } else if (isThere || keys.length === 0) {
+      // SGD: a leaf with a buffer has taken a step; without momentum there is nothing to tell by.
+      count = Math.max(options.count ?? 0, isThere ? 1 : 0);
     }
     const params = take(`model.${name}`, leaf.shape, leaf.params);
     loaded[path] = { ...leaf, count, params, arrays: Object.fromEntries(arrays) };
