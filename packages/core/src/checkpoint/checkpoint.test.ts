@@ -372,7 +372,7 @@ describe("decodeCheckpoint", () => {
       'state "z" of leaf "x" must be a list of arrays, got [1]',
     ],
     [
-      changed(swap('"leaves":{', '"global":{"a":"1"},"leaves":{')),
+      changed(swap('"global":{', '"global":{"a":"1"')),
       "STATE",
       '"a" of global state must be a number, got "1"',
     ],
@@ -387,7 +387,7 @@ describe("decodeCheckpoint", () => {
       'the gradient accumulated for leaf "x" must be numbers, got 1',
     ],
     [
-      changed(swap('"tensor":{', '"vectors":{"rows":[1]},"tensor":{')),
+      changed(swap('"vectors":{', '"vectors":{"rows":[1]')),
       "STATE",
       'vector "rows" of leaf "x" must be numbers, got [1]',
     ],
