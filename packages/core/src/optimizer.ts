@@ -116,7 +116,7 @@ export interface Optimizer<K extends string = string> {
   /** Calls that come before each step, in order; none where absent. */
   readonly before?: readonly Phase[];
   /** The parameters to evaluate the model with, of state and parameters after a step; `p` itself where absent. */
-  evaluation?(inputs: NamedInputs): Expr;
+  readonly evaluation?: (inputs: NamedInputs) => Expr;
 }
 
 /**
@@ -172,6 +172,55 @@ export function uniqueKey(key: string, taken: Readonly<Record<string, unknown>>,
     }
     unique = `${number}.${key}`;
   }
+}
+
+/** Optimizers side by side in one program: keys of state and hyperparameters that two of them use are told apart. */
+export interface Combined {
+  readonly state: Readonly<Record<string, StateSpec>>;
+  readonly hyperparameters: Hyperparameters;
+  /** The inputs of one of them: its own state and hyperparameters under the keys that it knows. */
+  inputsOf(index: number, inputs: NamedInputs): NamedInputs;
+  /** What one of them names by its own keys, under the keys of the whole. */
+  rename<T>(index: number, named: Readonly<Record<string, T>>): Record<string, T>;
+}
+
+/**
+ * Puts optimizers side by side. Where two use the same key, the later one's carries its position: `"mu"`, `"2.mu"`.
+ *
+ * @param share - whether two may keep the same key where they declare the same: those that never run over the same leaf.
+ */
+export function combine(optimizers: readonly Optimizer[], share = false): Combined {
+  const state: Record<string, StateSpec> = {};
+  const hyperparameters: Record<string, Hyperparameter> = {};
+  const keys = optimizers.map((optimizer, position) => {
+    const own = new Map<string, string>();
+    for (const [key, spec] of Object.entries<StateSpec>(optimizer.state)) {
+      const known = state[key];
+      const same = share && known?.scope === spec.scope && Object.is(known.init, spec.init);
+      const unique = same ? key : uniqueKey(key, { ...state, ...hyperparameters }, position + 1);
+      state[unique] = spec;
+      own.set(key, unique);
+    }
+    for (const [key, spec] of Object.entries(optimizer.hyperparameters ?? {})) {
+      const unique = uniqueKey(key, { ...state, ...hyperparameters }, position + 1);
+      hyperparameters[unique] = spec;
+      own.set(key, unique);
+    }
+    return own;
+  });
+  return {
+    state,
+    hyperparameters,
+    inputsOf: (index, inputs) => {
+      const { g, p, t, lr } = inputs;
+      const own = Array.from(keys[index] ?? [], ([key, unique]) => [key, inputs[unique]]);
+      return { ...(Object.fromEntries(own) as Record<string, Expr>), g, p, t, lr };
+    },
+    rename: (index, named) =>
+      Object.fromEntries(
+        Object.entries(named).map(([key, value]) => [keys[index]?.get(key) ?? key, value]),
+      ),
+  };
 }
 
 /** @throws TypeError for what is not an optimizer, such as a constructor that was not called. */

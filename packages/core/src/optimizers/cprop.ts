@@ -95,6 +95,7 @@ export function cprop(
     [meanSquare]: perElement(),
   };
   return {
+    ...inner,
     name: `cprop(${inner.name})`,
     state,
     step: (inputs) => {
@@ -106,11 +107,12 @@ export function cprop(
       const variance = max(sub(mul(v, div(1, bc)), square(mean)), 0);
       const freedom = add(sub(div(bc, 1 - beta), 1), eps);
       const se = add(sqrt(mul(variance, select(le(t, 1), 0, div(1, freedom)))), eps);
-      const s = min(mul(c, twiceDistance(cdf, div(neg(mean), se))), 1);
-      const { update, next } = inner.step(inputs);
+      const conformity = min(mul(c, twiceDistance(cdf, div(neg(mean), se))), 1);
+      const { update, next, inspect } = inner.step(inputs);
       return {
-        update: mul(s, update),
+        update: mul(conformity, update),
         next: { ...next, [meanGradient]: m, [meanSquare]: v },
+        inspect: { ...inspect, conformity },
       };
     },
   };
