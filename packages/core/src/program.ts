@@ -1,0 +1,34 @@
+/**
+ * @adastra/core/program: what a backend outside this package needs to run optimizers on arrays of its own.
+ *
+ * A program is closed and small: `toProgram` gives the expressions of one step, `Rewriter` and `mergeTwins`
+ * bring them into the form that the compiler plans, `runHost` computes what is one number a step, and
+ * `checkState` holds saved state to the format that every backend shares. `evaluateStep` is what a program
+ * means by definition: hold a new backend to it.
+ */
+
+export type { Extent } from "./arena.ts";
+export { runHost } from "./codegen/host.ts";
+export { mergeTwins } from "./codegen/twins.ts";
+export { directWindow, recursiveWindow, windowState } from "./codegen/windows.ts";
+export { type EvaluatedTensor, evaluateStep, startTensor } from "./expr/evaluate.ts";
+export { expandMath } from "./expr/math.ts";
+export {
+  type Expr,
+  isMask,
+  type Op,
+  operands,
+  type Scope,
+  scopeOf,
+  withOperands,
+} from "./expr/node.ts";
+export { Rewriter } from "./expr/rewrite.ts";
+export { verifyProgram } from "./expr/verify.ts";
+export {
+  type Optimizer,
+  type Program,
+  requireOptimizer,
+  type StateSpec,
+  toProgram,
+} from "./optimizer.ts";
+export { checkState, type LeafState, type OptimizerState, type StateShape } from "./state.ts";

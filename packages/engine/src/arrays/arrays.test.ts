@@ -1,0 +1,247 @@
+import { add, compileOptimizer, defineOptimizer, erf, mul, mulberry32, sum } from "@adastra/core";
+import {
+  type Expr,
+  evaluateStep,
+  type Optimizer,
+  startTensor,
+  toProgram,
+} from "@adastra/core/program";
+import { describe, expect, it } from "vitest";
+import { CATALOGUE } from "../../testing/catalogue.ts";
+import { plainArrays } from "../../testing/plainArrays.ts";
+import { Evaluation, type LeafValues } from "./evaluate.ts";
+import type { Value } from "./ops.ts";
+import { type StepProgram, stepProgram, updateOf } from "./stepProgram.ts";
+
+const SIZES = [1, 3, 20, 0, 8];
+const g: Expr = { op: "input", name: "g", scope: "element" };
+
+describe.each(CATALOGUE)("%s over plain arrays", (_, optimizer, learningRate) => {
+  it.each(["t and the rate as numbers", "t and the rate on the device"])(
+    "follows the program's definition, with %s",
+    (where) => {
+      const program = toProgram(optimizer);
+      const random = mulberry32(5);
+      const starts = SIZES.map((size) => draw(size, random.normal));
+      const byDefinition = starts.map((start) => startTensor(program, start));
+      const steps = new Steps(stepProgram(program), starts, where.endsWith("device"));
+      for (let t = 0; t < 30; t++) {
+        const gradients = SIZES.map((size) => draw(size, random.normal));
+        evaluateStep(program, byDefinition, gradients, learningRate);
+        steps.step(gradients, learningRate);
+      }
+      byDefinition.forEach(({ params }, leaf) => {
+        params.forEach((x, i) => {
+          const got = steps.params[leaf]?.[i] as number;
+          // Float64 with sums in another order, over 30 steps. One row takes erf by core's float32
+          // program, whose error is 9e-8 of the conformity that scales each update.
+          const tolerance = optimizer.name === "cprop(adashift)" ? 1e-6 : 1e-11;
+          expect(Math.abs(got - x)).toBeLessThan(tolerance * Math.max(1, Math.abs(x)));
+        });
+      });
+    },
+  );
+
+  it("keeps what core's compiled optimizer keeps, under the same names", () => {
+    const kept = stepProgram(toProgram(optimizer));
+    const { plan } = compileOptimizer(optimizer, {
+      params: { x: { shape: [3], data: new Float32Array(3) } },
+      learningRate,
+    });
+    const arrays = [
+      ...kept.states.filter(({ scope }) => scope === "element").map(({ key }) => [key, 1]),
+      ...kept.windows.map(({ key }) => [key, 1]),
+      ...kept.histories.filter(({ key }) => key !== "g").map(({ key, length }) => [key, length]),
+    ];
+    expect(arrays).toEqual(plan.arrays.slice(2).map(({ name, slots }) => [name, slots]));
+    const ofGradient = kept.histories.find(({ key }) => key === "g")?.length ?? 0;
+    expect(ofGradient).toBe((plan.arrays[1]?.slots ?? 0) - 1);
+    const perTensor = kept.states.filter(({ scope }) => scope === "tensor");
+    expect(perTensor.map(({ key }) => key)).toEqual(plan.tensorState.map(({ key }) => key));
+    expect(kept.queues.map(({ length }) => length)).toEqual(
+      plan.host.queues.map(({ length }) => length),
+    );
+  });
+
+  it("gives running sums that core continues", () => {
+    const params = { x: { shape: [3], data: Float64Array.of(1, -2, 3) } };
+    const compiled = compileOptimizer(optimizer, { params, learningRate, dtype: "float64" });
+    const program = stepProgram(toProgram(optimizer));
+    const steps = new Steps(program, [params.x.data], false);
+    const random = mulberry32(8);
+    for (let t = 0; t < 17; t++) {
+      const gradient = draw(3, random.normal);
+      compiled.step({ x: gradient });
+      steps.step([gradient], learningRate);
+    }
+    const kept = compiled.save().leaves.x?.arrays ?? {};
+    for (const { key, sum: expr } of program.windows) {
+      const value = steps.evaluate(expr) as Float64Array;
+      value.forEach((x, i) => {
+        // Continued 17 times against summed anew, in float64.
+        expect(Math.abs(x - (kept[key]?.[0]?.[i] as number))).toBeLessThan(1e-12);
+      });
+    }
+  });
+});
+
+describe("stepProgram", () => {
+  it("finds per-tensor state that no array touches", () => {
+    const hosted = CATALOGUE.flatMap(([name, optimizer]) =>
+      stepProgram(toProgram(optimizer))
+        .states.filter(({ onHost }) => onHost)
+        .map(({ key }) => `${name}: ${key}`),
+    );
+    expect(hosted).toEqual(["averaged rate: rate"]);
+  });
+
+  it("refuses what core refuses", () => {
+    const bad = defineOptimizer("bad", {}, () => ({
+      update: { op: "input", name: "h", scope: "element" },
+      next: {},
+    }));
+    expect(() => stepProgram(toProgram(bad))).toThrow(
+      'verifyProgram: in "bad", inputs must be declared state of their scope, got "h" (element)',
+    );
+  });
+});
+
+describe("Evaluation", () => {
+  const at = (e: Expr, x: Float64Array): Value<Float64Array> => {
+    const leaf: LeafValues<Float64Array> = { size: x.length, input: () => x, past: () => 0 };
+    return new Evaluation(plainArrays, [leaf], new Set()).value(e, 0);
+  };
+
+  it("takes core's program for a function that the library lacks", () => {
+    const [a, b] = at(erf(g), Float64Array.of(0.5, -3)) as Float64Array;
+    // Largest error of the float32 program, in `expandMath`'s docstring.
+    expect(Math.abs((a as number) - 0.5204998778130465)).toBeLessThan(9e-8);
+    expect(Math.abs((b as number) + 0.9999779095030014)).toBeLessThan(9e-8);
+  });
+
+  it("reads exponents exactly, powers of two and their neighbours included", () => {
+    const powers = Array.from({ length: 61 }, (_, i) => 2 ** (i - 30));
+    const xs = powers.flatMap((x) => [x * (1 - 2 ** -53), x, x * (1 + 2 ** -52)]);
+    const found = at({ op: "exponent", a: g }, Float64Array.from(xs)) as Float64Array;
+    expect(Array.from(found)).toEqual(powers.flatMap((_, i) => [i - 31, i - 30, i - 30]));
+    const back = at({ op: "exp2i", a: { op: "exponent", a: g } }, Float64Array.from(powers));
+    expect(Array.from(back as Float64Array)).toEqual(powers);
+  });
+
+  it("sums a number over all elements, and nothing over none", () => {
+    const one: Expr = { op: "const", value: 1 };
+    expect(at(sum(one), new Float64Array(7))).toBe(7);
+    expect(at(sum(g), new Float64Array(0))).toBe(0);
+    expect(at(sum(add(g, 1), "all"), Float64Array.of(1, 2))).toEqual(Float64Array.of(5));
+  });
+
+  it("sums a window that nobody prepared", () => {
+    const e: Expr = { op: "window", a: g, decay: 0.5, length: 3 };
+    const leaf = { size: 1, input: () => Float64Array.of(1), past: (_: Expr, n: number) => 10 * n };
+    expect(new Evaluation(plainArrays, [leaf], new Set()).value(e, 0)).toEqual(
+      Float64Array.of(1 + 0.5 * 10 + 0.25 * 20),
+    );
+  });
+});
+
+describe("updateOf", () => {
+  it("is what is added to the parameter, a projection's difference included", () => {
+    const one: Expr = { op: "const", value: 1 };
+    const update = mul(2, g);
+    const plain = defineOptimizer("plain", {}, () => ({ update, next: {} }));
+    expect(updateOf(toProgram(plain)).params).toBe(update);
+    const pinned = defineOptimizer("pinned", {}, () => ({ update, params: one, next: {} }));
+    const p: Expr = { op: "input", name: "p", scope: "element" };
+    expect(updateOf(toProgram(pinned)).params).toEqual({ op: "sub", a: one, b: p });
+  });
+});
+
+function draw(size: number, next: () => number): Float64Array {
+  return Float64Array.from({ length: size }, next);
+}
+
+/** Steps over plain arrays: what an adapter does, without a library. */
+class Steps {
+  readonly params: Float64Array[];
+  private readonly program: StepProgram;
+  private readonly states: Map<string, Value<Float64Array>>[];
+  private readonly past: Map<Expr, Value<Float64Array>[]>[];
+  private readonly onDevice: boolean;
+  private count = 0;
+
+  constructor(program: StepProgram, starts: readonly Float64Array[], onDevice: boolean) {
+    this.program = program;
+    this.onDevice = onDevice;
+    this.params = starts.map((start) => start.slice());
+    this.states = starts.map(
+      (start) =>
+        new Map(
+          program.states.map(({ key, scope, init, onHost }) => {
+            const size = scope === "element" ? start.length : 1;
+            return [key, onHost ? init : new Float64Array(size).fill(init)] as const;
+          }),
+        ),
+    );
+    this.past = starts.map(() => new Map());
+  }
+
+  step(gradients: readonly Float64Array[], learningRate: number): void {
+    const evaluation = this.evaluation(gradients, learningRate);
+    const { states, result, historyOf } = this.program;
+    const after = this.params.map((before, leaf) => ({
+      params: spread(evaluation.value(result, leaf), before.length),
+      states: states.map(({ key, scope, next }) => {
+        const value = evaluation.value(next, leaf);
+        const size = scope === "element" ? before.length : 1;
+        return [
+          key,
+          typeof value === "number" && scope !== "element" ? value : spread(value, size),
+        ] as const;
+      }),
+      past: [...historyOf.keys()].map((e) => [e, evaluation.value(e, leaf)] as const),
+    }));
+    after.forEach(({ params, states: next, past }, leaf) => {
+      this.params[leaf] = params;
+      this.states[leaf] = new Map(next);
+      for (const [e, value] of past) {
+        const known = this.past[leaf]?.get(e) ?? [];
+        this.past[leaf]?.set(e, [...known, value].slice(-(historyOf.get(e)?.length ?? 0)));
+      }
+    });
+    this.count += 1;
+  }
+
+  /** The value of `e` for the first leaf, before a step. */
+  evaluate(e: Expr): Value<Float64Array> {
+    return this.evaluation([], 0).value(e, 0);
+  }
+
+  private evaluation(gradients: readonly Float64Array[], rate: number): Evaluation<Float64Array> {
+    const known = (x: number): Value<Float64Array> => (this.onDevice ? Float64Array.of(x) : x);
+    const [t, lr] = [known(this.count + 1), known(rate)];
+    const totalSize = this.params.reduce((total, { length }) => total + length, 0);
+    const leaves = this.params.map((params, leaf): LeafValues<Float64Array> => {
+      const inputs: Record<string, Value<Float64Array> | undefined> = {
+        g: gradients[leaf],
+        p: params,
+        t,
+        lr,
+        size: params.length,
+        totalSize,
+      };
+      return {
+        size: params.length,
+        input: (name) => inputs[name] ?? (this.states[leaf]?.get(name) as Value<Float64Array>),
+        past: (e, steps) => this.past[leaf]?.get(e)?.at(-steps) ?? 0,
+      };
+    });
+    return new Evaluation(plainArrays, leaves, this.program.common);
+  }
+}
+
+function spread(value: Value<Float64Array>, size: number): Float64Array {
+  if (typeof value !== "number" && value.length === size) {
+    return value.slice();
+  }
+  return new Float64Array(size).fill(typeof value === "number" ? value : (value[0] as number));
+}

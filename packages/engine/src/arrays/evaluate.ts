@@ -1,0 +1,230 @@
+/**
+ * A program's expressions, evaluated over the arrays of any library.
+ *
+ * What the host knows stays a number: an operation whose operands are numbers is computed here, in float64, by
+ * the code that core's compiled optimizers run, and one that meets an array goes to the library. So bias
+ * corrections and rates cost nothing on the device, and what depends on a reduction (a global norm, AdaShift's
+ * v) remains a scalar there: nothing is read back in the middle of a step.
+ */
+
+import { directWindow, type Expr, expandMath, type Op, runHost } from "@adastra/core/program";
+import type { ArrayOps, BinaryOp, CompareOp, Value } from "./ops.ts";
+
+/** One leaf as a step finds it. */
+export interface LeafValues<T> {
+  /** Number of elements. */
+  readonly size: number;
+  /** `g`, `p`, `t`, `lr`, `size`, `totalSize`, or a state by its key. */
+  input(name: string): Value<T>;
+  /** The value of `e` as it was `steps` steps ago. */
+  past(e: Expr, steps: number): Value<T>;
+}
+
+/** The values of one step, each computed once. */
+export class Evaluation<T> {
+  private readonly ops: ArrayOps<T>;
+  private readonly leaves: readonly LeafValues<T>[];
+  private readonly common: ReadonlySet<Expr>;
+  private readonly known: ReadonlyMap<Expr, Value<T>>;
+  private readonly own: readonly Map<Expr, Value<T>>[];
+  /** Values of `common`, by leaf; leaves at the same step number have one map. */
+  private readonly shared: readonly Map<Expr, Value<T>>[];
+  private readonly overAll = new Map<Expr, Value<T>>();
+
+  /**
+   * @param common - expressions whose value is the same for all leaves at one step number.
+   * @param known - values that take the place of their expressions.
+   */
+  constructor(
+    ops: ArrayOps<T>,
+    leaves: readonly LeafValues<T>[],
+    common: ReadonlySet<Expr>,
+    known: ReadonlyMap<Expr, Value<T>> = new Map(),
+  ) {
+    this.ops = ops;
+    this.leaves = leaves;
+    this.common = common;
+    this.known = known;
+    this.own = leaves.map(() => new Map());
+    const byStep = new Map<Value<T>, Map<Expr, Value<T>>>();
+    this.shared = leaves.map((leaf) => {
+      const t = leaf.input("t");
+      const memo = byStep.get(t) ?? new Map<Expr, Value<T>>();
+      byStep.set(t, memo);
+      return memo;
+    });
+  }
+
+  /** The value of `e` for the leaf at position `leaf`; truth values are 1 and 0, or the library's. */
+  value(e: Expr, leaf: number): Value<T> {
+    const known = this.known.get(e);
+    if (known !== undefined) {
+      return known;
+    }
+    const memo = (this.common.has(e) ? this.shared : this.own)[leaf] as Map<Expr, Value<T>>;
+    let value = memo.get(e);
+    if (value === undefined) {
+      value = this.compute(e, leaf);
+      memo.set(e, value);
+    }
+    return value;
+  }
+
+  private compute(e: Expr, leaf: number): Value<T> {
+    switch (e.op) {
+      case "const":
+        return e.value;
+      case "input":
+        return this.leaf(leaf).input(e.name);
+      case "delay":
+        return this.leaf(leaf).past(e.a, e.steps);
+      case "window":
+        return this.value(directWindow(e), leaf);
+      case "reduce":
+        return e.over === "all" ? this.reduceAll(e) : this.reduce(e, leaf);
+      case "select":
+        return this.select(e, leaf);
+      case "neg":
+      case "abs":
+      case "sqrt":
+      case "floor":
+      case "exp":
+      case "expm1":
+      case "log":
+      case "tanh": {
+        const a = this.value(e.a, leaf);
+        return typeof a === "number" ? onHost(e.op, a) : this.ops[e.op](a);
+      }
+      case "erf": {
+        const a = this.value(e.a, leaf);
+        if (typeof a === "number") {
+          return this.value(expandMath(e, "float64"), leaf);
+        }
+        return this.ops.erf?.(a) ?? this.value(expandMath(e, "float32"), leaf);
+      }
+      case "exponent": {
+        const a = this.value(e.a, leaf);
+        return typeof a === "number" ? onHost(e.op, a) : this.exponent(a);
+      }
+      case "exp2i": {
+        const a = this.value(e.a, leaf);
+        return typeof a === "number" ? onHost(e.op, a) : this.ops.pow(2, a);
+      }
+      case "add":
+      case "mul":
+      case "div":
+      case "min":
+      case "max":
+      case "pow":
+      case "lt":
+      case "le":
+      case "eq":
+        return this.binary(e.op, this.value(e.a, leaf), this.value(e.b, leaf));
+      case "sub":
+        return (
+          this.correction(e.a, e.b, leaf) ??
+          this.binary(e.op, this.value(e.a, leaf), this.value(e.b, leaf))
+        );
+      case "and":
+      case "or": {
+        const [a, b] = [this.value(e.a, leaf), this.value(e.b, leaf)];
+        if (typeof a !== "number" && typeof b !== "number") {
+          return this.ops[e.op](a, b);
+        }
+        // A truth value of the host decides, or leaves the other to decide.
+        const [known, other] = typeof a === "number" ? [a, b] : [b, a];
+        const decides = e.op === "and" ? known === 0 : known !== 0;
+        return decides ? known : other;
+      }
+      case "not": {
+        const a = this.value(e.a, leaf);
+        return typeof a === "number" ? onHost(e.op, a) : this.ops.not(a);
+      }
+      default:
+        return e satisfies never;
+    }
+  }
+
+  private select(e: Expr & { op: "select" }, leaf: number): Value<T> {
+    const cond = this.value(e.cond, leaf);
+    if (typeof cond === "number") {
+      return this.value(cond !== 0 ? e.a : e.b, leaf);
+    }
+    return this.ops.select(cond, this.value(e.a, leaf), this.value(e.b, leaf));
+  }
+
+  /** 1 − bˣ as −(e^(x ln b) − 1) where x is on the device: in float32 the subtraction would cancel digits. */
+  private correction(one: Expr, power: Expr, leaf: number): Value<T> | undefined {
+    const isCorrection =
+      one.op === "const" && one.value === 1 && power.op === "pow" && power.a.op === "const";
+    if (!isCorrection || !(power.a.value > 0)) {
+      return undefined;
+    }
+    const x = this.value(power.b, leaf);
+    return typeof x === "number"
+      ? undefined
+      : this.ops.neg(this.ops.expm1(this.ops.mul(x, Math.log(power.a.value))));
+  }
+
+  private binary(op: BinaryOp | CompareOp, a: Value<T>, b: Value<T>): Value<T> {
+    return typeof a === "number" && typeof b === "number" ? onHost(op, a, b) : this.ops[op](a, b);
+  }
+
+  private reduce(e: Expr & { op: "reduce" }, leaf: number): Value<T> {
+    const { size } = this.leaf(leaf);
+    if (size === 0) {
+      return identity(e.kind);
+    }
+    const a = this.value(e.a, leaf);
+    if (typeof a !== "number" && this.ops.sizeOf(a) === size) {
+      return e.kind === "sum" ? this.ops.total(a) : this.ops.largest(a);
+    }
+    // One number for all elements.
+    return e.kind === "sum" ? this.binary("mul", a, size) : a;
+  }
+
+  private reduceAll(e: Expr & { op: "reduce" }): Value<T> {
+    const known = this.overAll.get(e);
+    if (known !== undefined) {
+      return known;
+    }
+    const join = e.kind === "sum" ? "add" : "max";
+    const value = this.leaves.reduce<Value<T>>(
+      (sum, { size }, leaf) => (size === 0 ? sum : this.join(join, sum, this.reduce(e, leaf))),
+      identity(e.kind),
+    );
+    this.overAll.set(e, value);
+    return value;
+  }
+
+  /** The first partial result is taken as it is. */
+  private join(op: "add" | "max", sum: Value<T>, next: Value<T>): Value<T> {
+    return sum === identity(op === "add" ? "sum" : "max") ? next : this.binary(op, sum, next);
+  }
+
+  /** ⌊log₂ |a|⌋ by the logarithm, put right next to powers of two, where it may be one off. */
+  private exponent(a: T): T {
+    const { ops } = this;
+    const size = ops.abs(a);
+    const near = ops.floor(ops.mul(ops.log(size), Math.LOG2E));
+    const above = ops.select(ops.le(ops.pow(2, ops.add(near, 1)), size), 1, 0);
+    const below = ops.select(ops.lt(size, ops.pow(2, near)), 1, 0);
+    return ops.sub(ops.add(near, above), below);
+  }
+
+  private leaf(leaf: number): LeafValues<T> {
+    return this.leaves[leaf] as LeafValues<T>;
+  }
+}
+
+function identity(kind: "sum" | "max"): number {
+  return kind === "sum" ? 0 : Number.NEGATIVE_INFINITY;
+}
+
+/** One operation over numbers, in float64. */
+function onHost(op: Op, ...values: number[]): number {
+  const at = values.map((_, index) => index);
+  const slots = Float64Array.of(...values, 0);
+  runHost([{ op, out: values.length, operands: at }], slots);
+  return slots[values.length] as number;
+}

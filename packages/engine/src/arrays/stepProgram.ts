@@ -1,0 +1,228 @@
+/**
+ * A program prepared for evaluation over arrays: what it makes, what it keeps, and what the host knows of it.
+ *
+ *     program ─ rewrite, merge twins ─▶ expressions as core plans them
+ *             ─ delays ───────────────▶ histories of elements, queues of one number a tensor
+ *             ─ windows, summed anew ─▶ expressions of those histories
+ *
+ * Keys, order and lengths of what is kept are those of core's compiled optimizers, so that state moves between
+ * the two. Here windows are never continued but summed anew in every step, L − 1 additions instead of two: exact,
+ * no NaN outlives the window, and the running sums that core keeps follow from the history.
+ */
+
+import {
+  directWindow,
+  type Expr,
+  mergeTwins,
+  operands,
+  type Program,
+  Rewriter,
+  recursiveWindow,
+  type Scope,
+  scopeOf,
+  verifyProgram,
+  windowState,
+  withOperands,
+} from "@adastra/core/program";
+
+export interface StateSlot {
+  readonly key: string;
+  readonly scope: Exclude<Scope, "step">;
+  readonly init: number;
+  readonly next: Expr;
+  /** Whether its value never depends on an array: then it stays a number, in float64. */
+  readonly onHost: boolean;
+}
+
+/** The values of one expression in the last `length` steps. */
+export interface History {
+  readonly key: string;
+  readonly source: Expr;
+  readonly length: number;
+  readonly onHost: boolean;
+}
+
+export interface StepProgram {
+  readonly name: string;
+  /** What the step makes: the program's `params`. */
+  readonly result: Expr;
+  readonly states: readonly StateSlot[];
+  /** Of elements, in core's order: the gradient's under `g`. */
+  readonly histories: readonly History[];
+  /** Of values that are one number a tensor. */
+  readonly queues: readonly History[];
+  /** Running sums as core keeps them, as expressions of the past alone. */
+  readonly windows: readonly { readonly key: string; readonly sum: Expr }[];
+  /** The history or queue that a delayed expression is read from. */
+  readonly historyOf: ReadonlyMap<Expr, History>;
+  /** Expressions whose value is the same for all leaves at one step number. */
+  readonly common: ReadonlySet<Expr>;
+  /** Whether the parameter is read. */
+  readonly readsParams: boolean;
+}
+
+/** The same program with what is added to the parameter as its result, instead of the new parameter. */
+export function updateOf(program: Program): Program {
+  const { params } = program;
+  const isSum = params.op === "add" && params.a.op === "input" && params.a.name === "p";
+  const p: Expr = { op: "input", name: "p", scope: "element" };
+  return { ...program, params: isSum ? params.b : { op: "sub", a: params, b: p } };
+}
+
+/** @throws TypeError when the program is not legal (see core's `verifyProgram`). */
+export function stepProgram(source: Program): StepProgram {
+  verifyProgram(source);
+  const rewriter = new Rewriter();
+  const { program } = mergeTwins(source, rewriter, (e) => rewriter.rewrite(e));
+  const everything = [program.params, ...Object.values(program.next)];
+
+  const windows = new Map<Expr & { op: "window" }, string>();
+  const lengths = new Map<Expr, number>();
+  const note = ({ a, steps }: Expr & { op: "delay" }): void => {
+    lengths.set(a, Math.max(lengths.get(a) ?? 0, steps));
+  };
+  for (const node of reachable(everything, operands)) {
+    if (node.op === "window") {
+      const key = windowState(windows.size);
+      windows.set(node, key);
+      const state: Expr = { op: "input", name: key, scope: "element" };
+      const forms = [recursiveWindow(node, state), directWindow(node)];
+      reachable(
+        forms.map((form) => rewriter.rewrite(form)),
+        elementOperands,
+      ).forEach((e) => e.op === "delay" && note(e));
+    } else if (node.op === "delay" && scopeOf(node) === "element") {
+      note(node);
+    }
+  }
+
+  const anew = summedAnew(rewriter);
+  const result = anew(program.params);
+  const slots = Object.entries(program.state).map(([key, { scope, init }]) => ({
+    key,
+    scope,
+    init,
+    next: anew(program.next[key] as Expr),
+  }));
+  const histories = [...lengths].map(([expr, length], index): History => {
+    const isGradient = expr.op === "input" && expr.name === "g";
+    const key = isGradient ? "g" : `history${index}`;
+    return { key, source: anew(expr), length, onHost: false };
+  });
+  const roots = [
+    result,
+    ...slots.map(({ next }) => next),
+    ...histories.map((history) => history.source),
+  ];
+  const queued = queuesOf(roots);
+
+  const onHost = knownToHost(slots);
+  const queues = [...queued].map(([expr, length], index): History => {
+    return { key: `queue${index}`, source: expr, length, onHost: onHost(expr) };
+  });
+  const all = reachable([...roots, ...queued.keys()], operands);
+  return {
+    name: program.name,
+    result,
+    states: slots.map((slot) => ({
+      ...slot,
+      onHost: slot.scope === "tensor" && onHost({ op: "input", name: slot.key, scope: slot.scope }),
+    })),
+    histories,
+    queues,
+    windows: [...windows].map(([node, key]) => ({
+      key,
+      sum: anew(directWindow({ ...node, a: { op: "delay", a: node.a, steps: 1 } })),
+    })),
+    historyOf: new Map([...histories, ...queues].map((history) => [history.source, history])),
+    common: commonOf(all),
+    readsParams: all.some((e) => e.op === "input" && e.name === "p"),
+  };
+}
+
+/** Every node that `next` leads to from the roots, operands before users. */
+function reachable(roots: readonly Expr[], next: (e: Expr) => readonly Expr[]): Expr[] {
+  const seen = new Set<Expr>();
+  const order: Expr[] = [];
+  const walk = (e: Expr): void => {
+    if (!seen.has(e)) {
+      seen.add(e);
+      next(e).forEach(walk);
+      order.push(e);
+    }
+  };
+  roots.forEach(walk);
+  return order;
+}
+
+/** What is needed of the same step: not the operand of a delay, nor anything that is one number. */
+function elementOperands(e: Expr): readonly Expr[] {
+  return e.op === "delay" ? [] : operands(e).filter((operand) => scopeOf(operand) === "element");
+}
+
+/** Replaces every window by the sum of its terms. */
+function summedAnew(rewriter: Rewriter): (e: Expr) => Expr {
+  const memo = new Map<Expr, Expr>();
+  const walk = (e: Expr): Expr => {
+    const known = memo.get(e);
+    if (known !== undefined) {
+      return known;
+    }
+    const inner = withOperands(e, operands(e).map(walk));
+    const result = inner.op === "window" ? directWindow(inner) : inner;
+    memo.set(e, result);
+    return result;
+  };
+  return (e) => rewriter.rewrite(walk(e));
+}
+
+/** Sources of delays that are one number a tensor, with the longest delay of each. */
+function queuesOf(roots: readonly Expr[]): ReadonlyMap<Expr, number> {
+  const lengths = new Map<Expr, number>();
+  for (const e of reachable(roots, operands)) {
+    if (e.op === "delay" && scopeOf(e) !== "element") {
+      lengths.set(e.a, Math.max(lengths.get(e.a) ?? 0, e.steps));
+    }
+  }
+  return lengths;
+}
+
+/** What depends on no array, given that per-tensor state may be such a value too: the largest set that holds. */
+function knownToHost(slots: readonly Omit<StateSlot, "onHost">[]): (e: Expr) => boolean {
+  let keys = slots.filter(({ scope }) => scope === "tensor").map(({ key }) => key);
+  for (;;) {
+    const known = computedFrom(["t", "lr", "size", "totalSize", ...keys]);
+    const kept = slots.filter(({ key, next }) => keys.includes(key) && known(next));
+    if (kept.length === keys.length) {
+      return known;
+    }
+    keys = kept.map(({ key }) => key);
+  }
+}
+
+/** Whether an expression is computed from constants and the inputs of these names alone. */
+export function computedFrom(names: readonly string[]): (e: Expr) => boolean {
+  const memo = new Map<Expr, boolean>();
+  const computed = (e: Expr): boolean => {
+    let known = memo.get(e);
+    if (known === undefined) {
+      known = e.op === "input" ? names.includes(e.name) : operands(e).every(computed);
+      memo.set(e, known);
+    }
+    return known;
+  };
+  return computed;
+}
+
+/** Values of step scope without a past of their own, among `all` in the order operands, users. */
+function commonOf(all: readonly Expr[]): ReadonlySet<Expr> {
+  const common = new Set<Expr>();
+  for (const e of all) {
+    const overAll = e.op === "reduce" && e.over === "all";
+    const isOperation = e.op !== "delay" && operands(e).every((operand) => common.has(operand));
+    if (overAll || (scopeOf(e) === "step" && isOperation)) {
+      common.add(e);
+    }
+  }
+  return common;
+}
