@@ -63,3 +63,9 @@ export const CATALOGUE: readonly (readonly [string, Optimizer, number])[] = [
   ["clip+adashift", chain(clipByGlobalNorm(1), adashift({ n: 3 })), 0.05],
   ["averaged rate", averagedRate, 0.05],
 ];
+
+const REPEATED =
+  /nesterov|short window|custom phi|community|decoupled|cpropSgd|sadam|clip\+adashift|constant/;
+
+/** Rows for tests that cost a second each: one of each kind. */
+export const REPRESENTATIVE: typeof CATALOGUE = CATALOGUE.filter(([name]) => !REPEATED.test(name));

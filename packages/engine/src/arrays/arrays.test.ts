@@ -108,7 +108,12 @@ describe("stepProgram", () => {
 
 describe("Evaluation", () => {
   const at = (e: Expr, x: Float64Array): Value<Float64Array> => {
-    const leaf: LeafValues<Float64Array> = { size: x.length, input: () => x, past: () => 0 };
+    const leaf: LeafValues<Float64Array> = {
+      size: x.length,
+      step: 1,
+      input: () => x,
+      past: () => 0,
+    };
     return new Evaluation(plainArrays, [leaf], new Set()).value(e, 0);
   };
 
@@ -137,7 +142,12 @@ describe("Evaluation", () => {
 
   it("sums a window that nobody prepared", () => {
     const e: Expr = { op: "window", a: g, decay: 0.5, length: 3 };
-    const leaf = { size: 1, input: () => Float64Array.of(1), past: (_: Expr, n: number) => 10 * n };
+    const leaf = {
+      size: 1,
+      step: 1,
+      input: () => Float64Array.of(1),
+      past: (_: Expr, n: number) => 10 * n,
+    };
     expect(new Evaluation(plainArrays, [leaf], new Set()).value(e, 0)).toEqual(
       Float64Array.of(1 + 0.5 * 10 + 0.25 * 20),
     );
@@ -231,6 +241,7 @@ class Steps {
       };
       return {
         size: params.length,
+        step: this.count,
         input: (name) => inputs[name] ?? (this.states[leaf]?.get(name) as Value<Float64Array>),
         past: (e, steps) => this.past[leaf]?.get(e)?.at(-steps) ?? 0,
       };

@@ -14,6 +14,8 @@ import type { ArrayOps, BinaryOp, CompareOp, Value } from "./ops.ts";
 export interface LeafValues<T> {
   /** Number of elements. */
   readonly size: number;
+  /** The step's number, or anything else that is the same for leaves at the same step number. */
+  readonly step: unknown;
   /** `g`, `p`, `t`, `lr`, `size`, `totalSize`, or a state by its key. */
   input(name: string): Value<T>;
   /** The value of `e` as it was `steps` steps ago. */
@@ -46,11 +48,10 @@ export class Evaluation<T> {
     this.common = common;
     this.known = known;
     this.own = leaves.map(() => new Map());
-    const byStep = new Map<Value<T>, Map<Expr, Value<T>>>();
-    this.shared = leaves.map((leaf) => {
-      const t = leaf.input("t");
-      const memo = byStep.get(t) ?? new Map<Expr, Value<T>>();
-      byStep.set(t, memo);
+    const byStep = new Map<unknown, Map<Expr, Value<T>>>();
+    this.shared = leaves.map(({ step }) => {
+      const memo = byStep.get(step) ?? new Map<Expr, Value<T>>();
+      byStep.set(step, memo);
       return memo;
     });
   }

@@ -61,6 +61,12 @@ export interface StepProgram {
   readonly readsParams: boolean;
 }
 
+/** Every expression that a step evaluates. */
+export function rootsOf({ result, states, histories, queues }: StepProgram): readonly Expr[] {
+  const past = [...histories, ...queues].map(({ source }) => source);
+  return [result, ...states.map(({ next }) => next), ...past];
+}
+
 /** The same program with what is added to the parameter as its result, instead of the new parameter. */
 export function updateOf(program: Program): Program {
   const { params } = program;
@@ -212,6 +218,23 @@ export function computedFrom(names: readonly string[]): (e: Expr) => boolean {
     return known;
   };
   return computed;
+}
+
+/** The largest expressions below `roots` that are computed from the inputs of these names, at least one of them. */
+export function largestFrom(names: readonly string[], roots: readonly Expr[]): readonly Expr[] {
+  const computed = computedFrom(names);
+  const constant = computedFrom([]);
+  const found = new Set<Expr>();
+  reachable(roots, (e) => {
+    if (computed(e)) {
+      if (!constant(e)) {
+        found.add(e);
+      }
+      return [];
+    }
+    return operands(e);
+  });
+  return [...found];
 }
 
 /** Values of step scope without a past of their own, among `all` in the order operands, users. */
