@@ -1,11 +1,14 @@
-import { add, compileOptimizer, defineOptimizer, erf, mul, mulberry32, sum } from "@adastra/core";
 import {
-  type Expr,
-  evaluateStep,
-  type Optimizer,
-  startTensor,
-  toProgram,
-} from "@adastra/core/program";
+  add,
+  compileOptimizer,
+  defineOptimizer,
+  erf,
+  mul,
+  mulberry32,
+  type Random,
+  sum,
+} from "@adastra/core";
+import { type Expr, evaluateStep, startTensor, toProgram } from "@adastra/core/program";
 import { describe, expect, it } from "vitest";
 import { CATALOGUE } from "../../testing/catalogue.ts";
 import { plainArrays } from "../../testing/plainArrays.ts";
@@ -22,11 +25,11 @@ describe.each(CATALOGUE)("%s over plain arrays", (_, optimizer, learningRate) =>
     (where) => {
       const program = toProgram(optimizer);
       const random = mulberry32(5);
-      const starts = SIZES.map((size) => draw(size, random.normal));
+      const starts = SIZES.map((size) => draw(size, random));
       const byDefinition = starts.map((start) => startTensor(program, start));
       const steps = new Steps(stepProgram(program), starts, where.endsWith("device"));
       for (let t = 0; t < 30; t++) {
-        const gradients = SIZES.map((size) => draw(size, random.normal));
+        const gradients = SIZES.map((size) => draw(size, random));
         evaluateStep(program, byDefinition, gradients, learningRate);
         steps.step(gradients, learningRate);
       }
@@ -70,7 +73,7 @@ describe.each(CATALOGUE)("%s over plain arrays", (_, optimizer, learningRate) =>
     const steps = new Steps(program, [params.x.data], false);
     const random = mulberry32(8);
     for (let t = 0; t < 17; t++) {
-      const gradient = draw(3, random.normal);
+      const gradient = draw(3, random);
       compiled.step({ x: gradient });
       steps.step([gradient], learningRate);
     }
@@ -166,8 +169,8 @@ describe("updateOf", () => {
   });
 });
 
-function draw(size: number, next: () => number): Float64Array {
-  return Float64Array.from({ length: size }, next);
+function draw(size: number, random: Random): Float64Array {
+  return Float64Array.from({ length: size }, () => random.normal());
 }
 
 /** Steps over plain arrays: what an adapter does, without a library. */

@@ -7,6 +7,7 @@ import {
   fastAdaBelief,
   mulberry32,
   type Optimizer,
+  type Random,
   sgd,
 } from "@adastra/core";
 import { grad, init, type Array as JaxArray, jit, numpy as np, tree } from "@jax-js/jax";
@@ -160,7 +161,7 @@ describe("ownership", () => {
     try {
       const tx = toJax(optimizer, { learningRate: 0.1 });
       const random = mulberry32(1);
-      let params = np.array(Float32Array.from({ length: size }, random.normal));
+      let params = np.array(Float32Array.from({ length: size }, () => random.normal()));
       let state = tx.init(params.ref);
       let settled = 0;
       for (let t = 0; t < 400; t++) {
@@ -265,14 +266,14 @@ describe("with jax-js's own gradients", () => {
 /** Gradients of steps 1 … STEPS, noise around a parabola, as numbers by leaf. */
 function noise(seed: number): number[][][] {
   const random = mulberry32(seed);
-  return Array.from({ length: STEPS }, () => SHAPES.map((shape) => draw(shape, random.normal)));
+  return Array.from({ length: STEPS }, () => SHAPES.map((shape) => draw(shape, random)));
 }
 
-function draw(shape: readonly number[], next: () => number): number[] {
-  return Array.from({ length: shape.reduce((a, b) => a * b, 1) }, next);
+function draw(shape: readonly number[], random: Random): number[] {
+  return Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => random.normal());
 }
 
-const STARTS = SHAPES.map((shape, i) => draw(shape, mulberry32(100 + i).normal));
+const STARTS = SHAPES.map((shape, i) => draw(shape, mulberry32(100 + i)));
 
 function compiledSteps(
   optimizer: Optimizer,

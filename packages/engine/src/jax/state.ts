@@ -59,7 +59,10 @@ export function readTree(program: StepProgram, treedef: JsTreeDef, state: OptSta
 /** A tree of the state's form, with numbers for arrays. */
 function shapeOf({ states, histories, queues }: StepProgram, treedef: JsTreeDef): JsTree<number> {
   const like = (): JsTree<number> =>
-    tree.unflatten(treedef, new Array<number>(treedef.size).fill(0));
+    tree.unflatten(
+      treedef,
+      Array.from({ length: treedef.size }, () => 0),
+    );
   const steps = (length: number): JsTree<number>[] => Array.from({ length }, like);
   return {
     count: 0,

@@ -7,7 +7,7 @@
  * computed in the graph.
  */
 
-import { type Schedule, ShapeMismatchError, sameShape, sizeOf } from "@adastra/core";
+import { type Schedule, ShapeMismatchError, sameShape } from "@adastra/core";
 import {
   type Expr,
   isMask,
