@@ -101,6 +101,14 @@ describe.each(packages)("$name", ({ name, folder, dependencies, files }) => {
   });
 });
 
+it("TensorFlow.js, an optional peer, is imported in one folder, which nothing else imports", () => {
+  const engine = packages.find(({ name }) => name === "@adastra/engine");
+  const outside = (engine?.files ?? []).filter((file) => !/[\\/]src[\\/]tfjs[\\/]/.test(file));
+  const imports = outside.flatMap(importsOf);
+  expect(imports.length).toBeGreaterThan(50);
+  expect(imports.filter((specifier) => /@tensorflow|\/tfjs\//.test(specifier))).toEqual([]);
+});
+
 it("core imports nothing from Node and nothing from npm", () => {
   const core = packages.find(({ name }) => name === "@adastra/core");
   const sources = core?.files.filter((file) => !isTest(file)) ?? [];

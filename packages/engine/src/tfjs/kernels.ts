@@ -2,9 +2,9 @@
  * Steps by core's compiled optimizer, for the backends whose memory a program can reach: `wasm` and `cpu`.
  *
  * Parameters and gradients of a step are copied into the optimizer's arena, and the new parameters into new data
- * of the variables. They are not written where they lie, on purpose: TensorFlow.js's WebAssembly kernels cache
- * what they make of a weight under the number of its data (a matrix product then goes on with the old weights),
- * clones share data, and `dataSync` of the `cpu` backend hands out the data itself.
+ * of the variables. A write where they lie would be wrong: kernels of the `wasm` backend cache what they make of a
+ * weight under the number of its data (a matrix product then goes on with the old weights), clones share data, and
+ * `dataSync` of the `cpu` backend hands out the data itself.
  */
 
 import { type CompiledOptimizer, compileOptimizer } from "@adastra/core";

@@ -15,7 +15,7 @@ import {
 import * as tf from "@tensorflow/tfjs-core";
 import "@tensorflow/tfjs-backend-cpu";
 import "@tensorflow/tfjs-backend-wasm";
-import { afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { REPRESENTATIVE } from "../../testing/catalogue.ts";
 import { type NamedTensor, type TfOptimizer, type TfOptions, toTf } from "./index.ts";
 
@@ -241,6 +241,28 @@ describe("execution", () => {
       expect(run.optimizer.execution).toBe(execution);
       tf.disposeVariables();
     }
+  });
+
+  it("by kernels reads a heap that threads share", async () => {
+    await tf.setBackend("wasm");
+    const backend = tf.backend() as tf.KernelBackend & {
+      typedArrayFromHeap(tensor: tf.TensorInfo): Float32Array;
+    };
+    const plain = backend.typedArrayFromHeap.bind(backend);
+    const run = new Run(adam(), { learningRate: 0.05 });
+    const shared = vi.spyOn(backend, "typedArrayFromHeap").mockImplementation((tensor) => {
+      const data = plain(tensor);
+      const copy = new Float32Array(new SharedArrayBuffer(data.byteLength));
+      copy.set(data);
+      return copy;
+    });
+    try {
+      run.steps(10);
+      expect(shared).toHaveBeenCalled();
+    } finally {
+      shared.mockRestore();
+    }
+    expect(run.values()).toEqual(compiledSteps(adam(), 0.05, 10));
   });
 
   it("by kernels is refused where there is no memory to reach", async () => {
