@@ -86,14 +86,21 @@ describe("messages", () => {
     expect(optimizer.iterations).toBe(1);
   });
 
-  it("of applyGradients, when variables went away", () => {
+  it("of every method, when variables went away", async () => {
     const optimizer = bound();
+    const state = await optimizer.save();
     const [variable] = Object.values(tf.engine().registeredVariables);
     variable?.dispose();
     expect(() => optimizer.applyGradients({ w: g(1, 1) })).toThrow(
       'applyGradients: variable "w" must be the one of the first step, got a disposed one; make a new optimizer and load the state',
     );
+    await expect(optimizer.save()).rejects.toThrow(
+      'save: variable "w" must be the one of the first step, got a disposed one; make a new optimizer and load the state',
+    );
     tf.variable(g(1, 2, 3), true, "w");
+    expect(() => optimizer.load(state)).toThrow(
+      'load: variable "w" must be the one of the first step, got another of that name; make a new optimizer and load the state',
+    );
     expect(() => optimizer.applyGradients({ w: g(1, 1, 1) })).toThrow(
       'applyGradients: variable "w" must be the one of the first step, got another of that name; make a new optimizer and load the state',
     );
@@ -145,14 +152,21 @@ describe("messages", () => {
   it("of setWeights", async () => {
     const optimizer = bound();
     const weights = await optimizer.getWeights();
-    expect(weights.map(({ name }) => name)).toEqual(["iter", "w/count", "w/mu", "w/nu"]);
+    expect(weights.map(({ name }) => name)).toEqual(["iter", "w/@count", "w/mu", "w/nu"]);
     await expect(optimizer.setWeights(weights.slice(1))).rejects.toThrow(
-      'setWeights: the first weight must be "iter", got "w/count"; pass what getWeights gave',
+      'setWeights: the first weight must be "iter", got "w/@count"; pass what getWeights gave',
     );
     await expect(optimizer.setWeights(weights.slice(0, 3))).rejects.toThrow(
       'setWeights: weights must hold "w/nu", 2 float32 numbers, got none; pass what getWeights gave, under the same variables',
     );
-    await toTf(adam(), { learningRate: 0.1 }).setWeights(weights.slice(0, 1));
+    const [iterations] = weights as [NamedTensor];
+    await expect(optimizer.setWeights([iterations, { name: "w/m", tensor: g(1) }])).rejects.toThrow(
+      'setWeights: weights must hold step numbers of variables, got "w/m"; pass what getWeights of such an optimizer gave',
+    );
+    expect(optimizer.iterations).toBe(1);
+    const unbound = toTf(adam(), { learningRate: 0.1 });
+    await unbound.setWeights([iterations]);
+    expect(unbound.iterations).toBe(1);
   });
 
   it("of a disposed optimizer", () => {

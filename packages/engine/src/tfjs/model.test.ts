@@ -106,7 +106,7 @@ describe("a model file", () => {
       "bias",
       "iter",
       ...["kernel", "bias"].flatMap((name) =>
-        ["count", "g/0", "g/1", "window0", "numbers"].map((key) => `${name}/${key}`),
+        ["@count", "g/0", "g/1", "window0", "@numbers"].map((key) => `${name}/${key}`),
       ),
     ]);
     const config = files[0]?.trainingConfig?.optimizer_config;

@@ -8,7 +8,7 @@ import { stepProgram } from "../arrays/stepProgram.ts";
 import { KERNEL_BACKENDS, kernelsStepper } from "./kernels.ts";
 import { operationsStepper } from "./operations.ts";
 import type { Stepper } from "./stepper.ts";
-import { type NamedTensor, stateOf, weightsOf } from "./weights.ts";
+import { COUNT, type NamedTensor, stateOf, weightsOf } from "./weights.ts";
 
 /**
  * `"kernels"`: core's compiled kernels, on the backends `wasm` and `cpu`. `"operations"`: TensorFlow.js's own
@@ -115,7 +115,7 @@ export class TfOptimizer extends tf.Optimizer {
     const variables = this.#stepper?.variables ?? registered(where, names);
     const gradients = new Map<string, tf.Tensor>();
     for (const [name, gradient] of given) {
-      requireVariable(where, name, variables);
+      requireLive(where, name, requireVariable(where, name, variables));
       if (gradients.has(name)) {
         throw new RangeError(`${where}: gradients must be one a variable, got "${name}" twice`);
       }
@@ -134,7 +134,7 @@ export class TfOptimizer extends tf.Optimizer {
    * Parameters and state in the format that core's optimizers save: `load` takes it back here, on any backend, and
    * in a compiled optimizer of core.
    *
-   * @throws TypeError before the first step.
+   * @throws TypeError before the first step, and when a variable has been disposed of.
    */
   async save(): Promise<OptimizerState> {
     this.#requireAlive("save");
@@ -142,6 +142,9 @@ export class TfOptimizer extends tf.Optimizer {
       throw new TypeError(
         "save: the optimizer must have taken a step, got none; nothing is kept yet",
       );
+    }
+    for (const [name, variable] of this.#stepper.variables) {
+      requireLive("save", name, variable);
     }
     const count = this.iterations;
     const state = await this.#stepper.save();
@@ -171,6 +174,9 @@ export class TfOptimizer extends tf.Optimizer {
     const own = { ...state, leaves: Object.fromEntries(renamed) as OptimizerState["leaves"] };
     const bound = this.#stepper !== undefined;
     const ofState = this.#stepper?.variables ?? registered(where, Object.keys(own.leaves));
+    for (const [name, variable] of ofState) {
+      requireLive(where, name, variable);
+    }
     const stepper = this.#bind(where, ofState);
     try {
       stepper.load(own);
@@ -216,8 +222,13 @@ export class TfOptimizer extends tf.Optimizer {
     }
     const count = (await iterations.tensor.data())[0] as number;
     const names = weights.flatMap(({ name }) =>
-      name.endsWith("/count") ? [name.slice(0, -"/count".length)] : [],
+      name.endsWith(COUNT) ? [name.slice(0, -COUNT.length)] : [],
     );
+    if (names.length === 0 && weights.length > 0) {
+      throw new TypeError(
+        `${where}: weights must hold step numbers of variables, got "${weights[0]?.name}"; pass what getWeights of such an optimizer gave`,
+      );
+    }
     if (names.length === 0) {
       this.iterations_ = count;
       return;
@@ -320,13 +331,17 @@ function requireVariable(
   where: string,
   name: string,
   variables: ReadonlyMap<string, tf.Variable>,
-): void {
+): tf.Variable {
   const variable = variables.get(name);
   if (variable === undefined) {
     throw new RangeError(
       `${where}: gradients must belong to the variables of the first step, got "${name}"; variables are ${listOf(variables)}; make a new optimizer for others`,
     );
   }
+  return variable;
+}
+
+function requireLive(where: string, name: string, variable: tf.Variable): void {
   const now = tf.engine().registeredVariables[name];
   if (now !== variable) {
     throw new TypeError(

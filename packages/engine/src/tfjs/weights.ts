@@ -1,15 +1,18 @@
 /**
  * State as named tensors, the form in which TensorFlow.js writes optimizers into model files.
  *
- *     <variable>/count       int32 scalar: steps that the variable took part in
+ *     <variable>/@count      int32 scalar: steps that the variable took part in
  *     <variable>/<key>       float32, shaped as the variable; of a history, oldest first, <key>/0, <key>/1, …
- *     <variable>/numbers     int32: per-tensor state and queues as float64, two words each
+ *     <variable>/@numbers    int32: per-tensor state and queues as float64, two words each
  *
  * Parameters are left out: they are the model's.
  */
 
 import type { LeafState, NumericArray, OptimizerState } from "@adastra/core";
 import * as tf from "@tensorflow/tfjs-core";
+
+/** Ends the name of a variable's step number. */
+export const COUNT = "/@count";
 
 export interface NamedTensor {
   name: string;
@@ -29,9 +32,9 @@ export function weightsOf({ leaves }: OptimizerState): NamedTensor[] {
     const words =
       numbers.length === 0 ? [] : [tf.tensor1d(new Int32Array(numbers.buffer), "int32")];
     return [
-      { name: `${name}/count`, tensor: tf.scalar(leaf.count, "int32") },
+      { name: `${name}${COUNT}`, tensor: tf.scalar(leaf.count, "int32") },
       ...arrays,
-      ...words.map((tensor) => ({ name: `${name}/numbers`, tensor })),
+      ...words.map((tensor) => ({ name: `${name}/@numbers`, tensor })),
     ];
   });
 }
@@ -62,7 +65,7 @@ export async function stateOf(
   for (const [name, leaf] of Object.entries(like.leaves)) {
     const keys = Object.keys(leaf.tensor);
     const length = keys.length + leaf.queues.flat().length;
-    const words = length === 0 ? [] : await read(`${name}/numbers`, 2 * length, "int32");
+    const words = length === 0 ? [] : await read(`${name}/@numbers`, 2 * length, "int32");
     const numbers = Array.from(new Float64Array(Int32Array.from(words).buffer));
     const arrays: Record<string, NumericArray[]> = {};
     for (const [key, steps] of Object.entries(leaf.arrays)) {
@@ -75,7 +78,7 @@ export async function stateOf(
     let at = keys.length;
     leaves[name] = {
       ...leaf,
-      count: (await read(`${name}/count`, 1, "int32"))[0] as number,
+      count: (await read(`${name}${COUNT}`, 1, "int32"))[0] as number,
       arrays,
       tensor: Object.fromEntries(keys.map((key, i) => [key, numbers[i] as number])),
       queues: leaf.queues.map((queue) => numbers.slice(at, (at += queue.length))),
