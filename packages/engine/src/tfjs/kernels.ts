@@ -38,9 +38,10 @@ export function kernelsStepper(
     tf.tidy(() => {
       for (const name of names) {
         const variable = variables.get(name) as tf.Variable;
-        // A copy: the `cpu` backend keeps the array that it is given.
-        const data = paramsOf(compiled, name).slice();
-        variable.assign(tf.tensor(data, variable.shape));
+        const data = paramsOf(compiled, name);
+        // A heap takes a copy; the `cpu` backend keeps the array that it is given.
+        const given = heapBackend().typedArrayFromHeap === undefined ? data.slice() : data;
+        variable.assign(tf.tensor(given, variable.shape));
       }
     });
   };
@@ -77,8 +78,11 @@ interface HeapBackend {
   typedArrayFromHeap(tensor: tf.TensorInfo): Float32Array;
 }
 
+function heapBackend(): Partial<HeapBackend> {
+  return tf.backend() as tf.KernelBackend & Partial<HeapBackend>;
+}
+
 /** A tensor's data, not to be written: a view of the heap where there is one, which saves a copy. */
 function dataOf(tensor: tf.Tensor): Float32Array {
-  const backend = tf.backend() as tf.KernelBackend & Partial<HeapBackend>;
-  return backend.typedArrayFromHeap?.(tensor) ?? (tensor.dataSync() as Float32Array);
+  return heapBackend().typedArrayFromHeap?.(tensor) ?? (tensor.dataSync() as Float32Array);
 }
