@@ -167,6 +167,8 @@ describe("bundles", () => {
       'export { writeSafetensors } from "@adastra/core/checkpoint";',
       1_500,
     ],
+    ["Adam compiled in advance", 'export * from "@adastra/core/adam";', 11_500],
+    ["AdaShift compiled in advance", 'export * from "@adastra/core/adashift";', 13_000],
     ["the seeded generator alone", 'export { mulberry32 } from "@adastra/core";', 340],
   ])("of core, %s: at most the ceiling, nothing from Node", async (_, source, ceiling) => {
     const { bytes, text } = await bundled(source);

@@ -5,6 +5,7 @@
  */
 
 import { identifiers } from "../names.ts";
+import { MEMORY_IMPORT } from "./instance.ts";
 import {
   BLOCK,
   BRANCH_IF,
@@ -175,9 +176,6 @@ export class FunctionBuilder {
     }
   }
 }
-
-/** What instances of a module import their memory as. */
-export const MEMORY_IMPORT = { module: "host", name: "memory" } as const;
 
 /** A module that imports one memory and exports each function under its name; names are distinct. */
 export function moduleBytes(functions: readonly FunctionBuilder[]): Uint8Array<ArrayBuffer> {
