@@ -27,8 +27,6 @@ const COMPLETE = [
 
 /** Trace files that they cover in part: how many cases pass, how many are named as unsupported. */
 const PARTIAL = [
-  ["adaptive_torch.json", 8, 14],
-  ["adaptive_optax.json", 8, 12],
   // Adafactor and Muon are to come.
   ["extra_torch.json", 18, 12],
   // With them Schedule-Free and Prodigy.
