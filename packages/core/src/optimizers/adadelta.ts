@@ -7,9 +7,8 @@
  *     update = −αₜ Δₜ
  */
 
-import { requireDecay, requirePositive } from "../errors.ts";
 import { add, div, lerp, mul, neg, sqrt, square, sub } from "../expr/build.ts";
-import { defineOptimizer, type Optimizer, perElement } from "../optimizer.ts";
+import { decayRate, defineOptimizer, type Optimizer, perElement, positive } from "../optimizer.ts";
 import { type DecayOptions, withDecay } from "../transforms/weightDecay.ts";
 
 export interface AdadeltaOptions extends DecayOptions {
@@ -34,10 +33,10 @@ export interface AdadeltaOptions extends DecayOptions {
  * @example compileOptimizer(adadelta(), { params, learningRate: 1 })
  */
 export function adadelta({ rho = 0.9, eps = 1e-6, ...decay }: AdadeltaOptions = {}): Optimizer {
-  requireDecay("adadelta", "rho", rho);
-  requirePositive("adadelta", "eps", eps);
   const state = { nu: perElement(), delta: perElement() };
-  const plain = defineOptimizer("adadelta", state, ({ g, nu, delta, lr }) => {
+  const rates = { rho: decayRate(rho), eps: positive(eps) };
+  const plain = defineOptimizer("adadelta", state, rates, (inputs) => {
+    const { g, nu, delta, lr, rho, eps } = inputs;
     const v = lerp(nu, square(g), sub(1, rho));
     const step = mul(sqrt(div(add(delta, eps), add(v, eps))), g);
     const w = lerp(delta, square(step), sub(1, rho));

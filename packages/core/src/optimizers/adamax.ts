@@ -6,11 +6,10 @@
  *     update = −αₜ/(1 − β₁ᵗ) · mₜ / uₜ
  */
 
-import { requireDecay, requireNonNegative } from "../errors.ts";
 import { abs, add, div, lerp, max, mul, neg, sub } from "../expr/build.ts";
 import { defineOptimizer, type Optimizer, perElement } from "../optimizer.ts";
 import { type DecayOptions, withDecay } from "../transforms/weightDecay.ts";
-import { correction } from "./adam.ts";
+import { adamRates, correction } from "./adam.ts";
 
 export interface AdamaxOptions extends DecayOptions {
   /** β₁ in [0, 1), default 0.9. */
@@ -40,11 +39,9 @@ export function adamax({
   eps = 1e-8,
   ...decay
 }: AdamaxOptions = {}): Optimizer {
-  requireDecay("adamax", "b1", b1);
-  requireDecay("adamax", "b2", b2);
-  requireNonNegative("adamax", "eps", eps);
   const state = { mu: perElement(), u: perElement() };
-  const plain = defineOptimizer("adamax", state, ({ g, mu, u: before, t, lr }) => {
+  const plain = defineOptimizer("adamax", state, adamRates(b1, b2, eps), (inputs) => {
+    const { g, mu, u: before, t, lr, b1, b2, eps } = inputs;
     const m = lerp(mu, g, sub(1, b1));
     const u = max(mul(b2, before), add(abs(g), eps));
     const rate = div(lr, correction(b1, t));

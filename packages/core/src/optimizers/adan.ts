@@ -9,11 +9,11 @@
  *     p ← (p + update) / (1 + αₜ λ)                  decoupled: p (1 − αₜ λ) + update
  */
 
-import { requireDecay, requireNonNegative, requireOneOf } from "../errors.ts";
+import { requireNonNegative, requireOneOf } from "../errors.ts";
 import { add, delay, div, le, lerp, mul, neg, select, sqrt, square, sub } from "../expr/build.ts";
-import { defineOptimizer, type Optimizer, perElement } from "../optimizer.ts";
+import { decayRate, defineOptimizer, type Optimizer, perElement } from "../optimizer.ts";
 import { withDecay } from "../transforms/weightDecay.ts";
-import { correction } from "./adam.ts";
+import { adamRates, correction } from "./adam.ts";
 
 export interface AdanOptions {
   /** β₁ in [0, 1), default 0.98. */
@@ -52,15 +52,13 @@ export function adan({
   weightDecay = 0,
   decay = "proximal",
 }: AdanOptions = {}): Optimizer {
-  requireDecay("adan", "b1", b1);
-  requireDecay("adan", "b2", b2);
-  requireDecay("adan", "b3", b3);
-  requireNonNegative("adan", "eps", eps);
   requireNonNegative("adan", "weightDecay", weightDecay);
   requireOneOf("adan", "decay", decay, ["proximal", "decoupled"]);
   const proximal = decay === "proximal" && weightDecay > 0;
   const state = { mu: perElement(), diff: perElement(), nu: perElement() };
-  const optimizer = defineOptimizer("adan", state, ({ g, p, mu, diff, nu, t, lr }) => {
+  const rates = { ...adamRates(b1, b2, eps), b3: decayRate(b3) };
+  const optimizer = defineOptimizer("adan", state, rates, (inputs) => {
+    const { g, p, mu, diff, nu, t, lr, b1, b2, b3, eps } = inputs;
     const d = select(le(t, 1), 0, sub(g, delay(g, 1)));
     const m = lerp(mu, g, sub(1, b1));
     const v = lerp(diff, d, sub(1, b2));

@@ -7,10 +7,10 @@
  *     update = −αₜ (‖p‖ / ‖uₜ‖) uₜ        norms of the tensor; 1 for their ratio where one is 0
  */
 
-import { requireDecay, requireNonNegative } from "../errors.ts";
+import { requireNonNegative } from "../errors.ts";
 import { add, div, lerp, mul, neg, square, sub, wrap } from "../expr/build.ts";
 import { defineOptimizer, type Optimizer, perElement } from "../optimizer.ts";
-import { correctedStep } from "./adam.ts";
+import { adamRates, correctedStep } from "./adam.ts";
 import { norm, trustRatio } from "./trustRatio.ts";
 
 export interface LambOptions {
@@ -44,12 +44,10 @@ export function lamb({
   eps = 1e-6,
   weightDecay = 0,
 }: LambOptions = {}): Optimizer {
-  requireDecay("lamb", "b1", b1);
-  requireDecay("lamb", "b2", b2);
-  requireNonNegative("lamb", "eps", eps);
   requireNonNegative("lamb", "weightDecay", weightDecay);
   const state = { mu: perElement(), nu: perElement() };
-  return defineOptimizer("lamb", state, ({ g, p, mu, nu, t, lr }) => {
+  return defineOptimizer("lamb", state, adamRates(b1, b2, eps), (inputs) => {
+    const { g, p, mu, nu, t, lr, b1, b2, eps } = inputs;
     const m = lerp(mu, g, sub(1, b1));
     const v = lerp(nu, square(g), sub(1, b2));
     const direction = correctedStep(wrap(1), m, v, b1, b2, eps, t);

@@ -6,10 +6,9 @@
  *     update = −αₜ (sign cₜ + λ p)
  */
 
-import { requireDecay } from "../errors.ts";
 import { lerp, lt, mul, neg, select, sub } from "../expr/build.ts";
 import type { Expr } from "../expr/node.ts";
-import { defineOptimizer, type Optimizer, perElement } from "../optimizer.ts";
+import { decayRate, defineOptimizer, type Optimizer, perElement } from "../optimizer.ts";
 import { withDecay } from "../transforms/weightDecay.ts";
 
 export interface LionOptions {
@@ -36,9 +35,9 @@ export interface LionOptions {
  * @example compileOptimizer(lion({ weightDecay: 0.1 }), { params, learningRate: 1e-4 })
  */
 export function lion({ b1 = 0.9, b2 = 0.99, weightDecay = 0 }: LionOptions = {}): Optimizer {
-  requireDecay("lion", "b1", b1);
-  requireDecay("lion", "b2", b2);
-  const plain = defineOptimizer("lion", { mu: perElement() }, ({ g, mu, lr }) => {
+  const rates = { b1: decayRate(b1), b2: decayRate(b2) };
+  const plain = defineOptimizer("lion", { mu: perElement() }, rates, (inputs) => {
+    const { g, mu, lr, b1, b2 } = inputs;
     const c = lerp(mu, g, sub(1, b1));
     const m = lerp(mu, g, sub(1, b2));
     return { update: neg(mul(lr, sign(c))), next: { mu: m } };
