@@ -2,7 +2,7 @@
 
 import { compileOptimizer } from "../compileOptimizer.ts";
 import type { Random } from "../contracts.ts";
-import { Optimizer } from "../optimizer.ts";
+import type { Optimizer } from "../optimizer.ts";
 import type { Schedule } from "../schedules/schedules.ts";
 import type { LeafState } from "../state.ts";
 
