@@ -48,7 +48,7 @@ export function bindPrecompiled(
   const bytes = Uint8Array.from(atob(module), (character) => character.charCodeAt(0));
   if (typeof WebAssembly === "undefined" || !WebAssembly.validate(bytes)) {
     throw new RangeError(
-      `${plan.name}: WebAssembly with SIMD must run here, got none; import compileOptimizer from "@adastra/core", which falls back to JavaScript`,
+      `${plan.name}: WebAssembly with SIMD must run here, got none; use compileOptimizer of @adastra/core, which falls back to JavaScript`,
     );
   }
   const backend: Backend = {
