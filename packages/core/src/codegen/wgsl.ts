@@ -25,8 +25,7 @@
  * `max(x, y)` is y. So nothing here that decides asks the floating-point unit: comparisons, min, max, the maximum
  * of a reduction and the exponent work on the bits, as integers. What is left to the hardware is that + − × ÷ √
  * and floor of a NaN are NaN, and that overflow gives an infinity; `probeArithmetic` asks a device for both.
- * In WGSL a constant expression that is infinite or NaN is an error: such constants are made from bits at run time,
- * and every constant passes through a `let`, after which no expression counts as constant.
+ * Constants are part of the frame, not of the code: no compiler can then take x · 0 for 0, or reject an infinite one.
  *
  * **Reductions.** One float32 a workgroup, in this order: each invocation takes its four elements one after the
  * other, starting from 0; then lane j adds lane j + W/2, then j + W/4, … 1. A sum of n elements is off by at most
@@ -52,9 +51,14 @@ export const WORKGROUP_SIZE = 256;
 /** Elements an invocation takes. */
 export const ELEMENTS_PER_INVOCATION = 4;
 
-/** Words of 4 bytes in a kernel's `frame`: count, first partial, where each stream starts in elements, the scalars. */
+/** Words of 4 bytes in a kernel's `frame`: count, first partial, where each stream starts in elements, scalars, constants. */
 export function frameWords(kernel: Kernel): number {
-  return 2 + kernel.streams.length + kernel.scalars.length;
+  return 2 + kernel.streams.length + kernel.scalars.length + frameConstants(kernel).length;
+}
+
+/** The constants at the end of the frame, in the order of the body. */
+export function frameConstants(kernel: Kernel): number[] {
+  return kernel.body.flatMap((e) => (e.op === "const" ? [e.value] : []));
 }
 
 /**
@@ -83,6 +87,7 @@ export function emitWgsl(
     "  first_partial: u32,",
     ...streams.map((stream) => `  ${stream}: u32,`),
     ...scalars.map((scalar) => `  ${scalar}: f32,`),
+    ...kernel.body.flatMap((e, id) => (e.op === "const" ? [`  c${id}: f32, // ${e.value}`] : [])),
     "}",
     "@group(0) @binding(0) var<storage, read_write> data: array<f32>;",
     "@group(0) @binding(1) var<uniform> frame: Frame;",
@@ -114,10 +119,13 @@ function mainFunction(
   workgroupSize: number,
 ): string[] {
   const { body, stores, reductions } = kernel;
-  /** Scalars stand where they are used, other instructions in a variable; `let` makes a constant a run-time value. */
+  /** Scalars and constants stand where they are used, other instructions in a variable. */
   const value = (id: Id): string => {
     const e = body[id]!;
-    return e.op === "scalar" ? `frame.${scalars[e.index]}` : `x${id}`;
+    if (e.op === "scalar") {
+      return `frame.${scalars[e.index]}`;
+    }
+    return e.op === "const" ? `frame.c${id}` : `x${id}`;
   };
   const expression = (e: Exclude<Instruction, { op: "scalar" | "const" }>): string => {
     switch (e.op) {
@@ -161,9 +169,6 @@ function mainFunction(
         return e satisfies never;
     }
   };
-  const constants = body.flatMap((e, id) =>
-    e.op === "const" ? [`let x${id} = ${constant(e.value)}`] : [],
-  );
   const statements = body.flatMap((e, id) =>
     e.op === "scalar" || e.op === "const" ? [] : [`let x${id} = ${expression(e)};`],
   );
@@ -172,7 +177,6 @@ function mainFunction(
   return [
     `@compute @workgroup_size(${workgroupSize})`,
     "fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {",
-    ...constants.map((line) => `  ${line}`),
     ...reductions.map(({ kind }, r) => `  var r${r} = ${kind === "sum" ? "0f" : "LOWEST"};`),
     `  for (var k = 0u; k < ${ELEMENTS_PER_INVOCATION}u; k++) {`,
     `    let i = (${ELEMENTS_PER_INVOCATION}u * group.x + k) * ${workgroupSize}u + lane;`,
@@ -200,11 +204,6 @@ function mainFunction(
 
 /** What shaders call, each with what it calls itself. */
 const FUNCTIONS: Readonly<Record<string, string>> = {
-  bits: `
-// What no literal can be.
-fn bits(b: u32) -> f32 {
-  return bitcast<f32>(b);
-}`,
   INFINITE: `
 const INFINITE = 0x7f800000;`,
   LOWEST: `
@@ -313,31 +312,4 @@ function functionsCalledBy(text: string, workgroupSize: number): string[] {
   return [...all].flatMap(([word, definition]) =>
     called.has(word) ? [...definition.slice(1).split("\n"), ""] : [],
   );
-}
-
-/**
- * The value of a `let`: few digits as they are, other numbers in hexadecimal with the decimal beside, because WGSL
- * may round a decimal to either neighbour.
- */
-function constant(exact: number): string {
-  const value = Math.fround(exact);
-  const size = Math.abs(value);
-  const sign = value < 0 ? "-" : "";
-  if (Object.is(value, -0) || !(size === 0 || (size >= 2 ** -126 && size < Infinity))) {
-    return `bits(0x${bitsOf(value).toString(16).padStart(8, "0")}u); // ${exact}`;
-  }
-  return size < 2 ** 14 && Number.isInteger(size * 1024)
-    ? `${sign}${size}f;`
-    : `${sign}${hexadecimal(size)}; // ${exact}`;
-}
-
-/** A positive normal number: 0x1.99999ap-4f. */
-function hexadecimal(value: number): string {
-  const bits = bitsOf(value);
-  const fraction = ((bits & 0x7fffff) << 1).toString(16).padStart(6, "0").replace(/0+$/, "");
-  return `0x1${fraction === "" ? "" : "."}${fraction}p${(bits >>> 23) - 127}f`;
-}
-
-function bitsOf(value: number): number {
-  return new Uint32Array(Float32Array.of(value).buffer)[0] as number;
 }

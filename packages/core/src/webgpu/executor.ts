@@ -12,30 +12,23 @@
  */
 
 import { type Kernel, reductionIdentity } from "../codegen/kernel.ts";
-import {
-  ELEMENTS_PER_INVOCATION,
-  frameWords,
-  requireWorkgroupSize,
-  WORKGROUP_SIZE,
-} from "../codegen/wgsl.ts";
+import { ELEMENTS_PER_INVOCATION, requireWorkgroupSize, WORKGROUP_SIZE } from "../codegen/wgsl.ts";
 import { requireThat, show } from "../errors.ts";
+import { cut, framesOf, type GpuRun, joinPartials, largestFrame } from "./batch.ts";
 import {
   type GpuBuffer,
-  type GpuCommandEncoder,
   type GpuDevice,
   type GpuHandle,
   type GpuLimits,
-  MAP_READ,
   STAGE_COMPUTE,
   USAGE_COPY_DST,
   USAGE_COPY_SRC,
-  USAGE_MAP_READ,
   USAGE_STORAGE,
   USAGE_UNIFORM,
 } from "./device.ts";
-import { GpuRefusalError, type Refusal } from "./errors.ts";
 import { scoped, Watch } from "./guard.ts";
 import { compileKernels } from "./pipelines.ts";
+import { allocate, Readback, type Sized } from "./readback.ts";
 
 export interface GpuExecutorOptions {
   /** Every kernel that will run. */
@@ -48,18 +41,6 @@ export interface GpuExecutorOptions {
   readonly arenas: readonly number[];
   /** Invocations a workgroup: a power of two that the device offers, default 256. The order of sums depends on it. */
   readonly workgroupSize?: number;
-}
-
-/** One kernel over `count` elements of some arrays: what a `Frame` is for the other backends. */
-export interface GpuRun {
-  readonly kernel: Kernel;
-  /** Default 0. */
-  readonly arena?: number;
-  readonly count: number;
-  /** Byte address of each stream's first element, a multiple of 4. Streams never overlap, unless two are one and the same array. */
-  readonly pointers: ArrayLike<number>;
-  /** Rounded to float32. */
-  readonly scalars: ArrayLike<number>;
 }
 
 export interface GpuExecutor {
@@ -125,7 +106,7 @@ export async function createGpuExecutor(
     };
   });
   try {
-    await accepted(where, "the arenas", watch, refusal);
+    await watch.accept(where, "the arenas", refusal);
     const pipelines = await compileKernels(where, device, watch, kernels, {
       layout: made.pipelineLayout,
       workgroupSize,
@@ -145,31 +126,6 @@ export async function createGpuExecutor(
   }
 }
 
-/** One dispatch: a run of more blocks than a dispatch takes is several. */
-interface Piece {
-  readonly run: GpuRun;
-  /** The run's place in the batch. */
-  readonly index: number;
-  /** Elements of the run before it. */
-  readonly start: number;
-  readonly blocks: number;
-  readonly firstPartial: number;
-}
-
-interface Sized {
-  readonly buffer: GpuBuffer;
-  readonly bytes: number;
-}
-
-interface Copy {
-  readonly staging: Sized;
-  readonly bytes: number;
-  readonly mapping: Promise<void>;
-}
-
-/** Helper buffers up to this size have a power of two and are kept for the next call; larger ones fit and go. */
-const KEPT_BYTES = 2 ** 20;
-
 class Executor implements GpuExecutor {
   readonly arenas: readonly GpuBuffer[];
 
@@ -179,6 +135,7 @@ class Executor implements GpuExecutor {
   private readonly sizes: readonly number[];
   private readonly pipelines: ReadonlyMap<Kernel, GpuHandle>;
   private readonly blockElements: number;
+  private readonly mostBlocks: number;
   /** Bytes of the largest frame, and from one frame to the next. */
   private readonly frameBytes: number;
   private readonly frameStride: number;
@@ -186,9 +143,7 @@ class Executor implements GpuExecutor {
   private partials: Sized | undefined;
   /** The bind group of each arena, for `frames` and `partials` as they are. */
   private groups: readonly GpuHandle[] = [];
-  private readonly idle: Sized[] = [];
-  private readonly busy = new Set<Sized>();
-  private destroyed = false;
+  private readonly readback: Readback;
 
   constructor(
     device: GpuDevice,
@@ -203,17 +158,19 @@ class Executor implements GpuExecutor {
   ) {
     this.device = device;
     this.watch = watch;
+    this.readback = new Readback(device, watch);
     this.layout = made.layout;
     this.arenas = made.buffers;
     this.sizes = made.sizes;
     this.pipelines = made.pipelines;
     this.blockElements = made.workgroupSize * ELEMENTS_PER_INVOCATION;
+    this.mostBlocks = device.limits.maxComputeWorkgroupsPerDimension;
     this.frameBytes = largestFrame([...made.pipelines.keys()]);
     this.frameStride = roundUp(this.frameBytes, device.limits.minUniformBufferOffsetAlignment);
   }
 
   write(data: Float32Array, at: number, arena = 0): void {
-    this.require("write");
+    this.watch.require("write");
     if (!(data instanceof Float32Array)) {
       throw new TypeError(
         `write: \`data\` must be a Float32Array, got ${show(data)}; convert the numbers`,
@@ -224,25 +181,25 @@ class Executor implements GpuExecutor {
   }
 
   async read(at: number, length: number, arena = 0): Promise<Float32Array> {
-    this.require("read");
+    this.watch.require("read");
     this.checkRange("read", at, length, arena);
     if (length === 0) {
       return new Float32Array(0);
     }
     const [copy, refusal] = scoped(this.device, () => {
       const commands = this.device.createCommandEncoder({ label: "read" });
-      return this.submit(commands, this.arena(arena), at, 4 * length);
+      return this.readback.submit(commands, this.arena(arena), at, 4 * length);
     });
-    return this.values("read", "the copy", copy, refusal);
+    return this.readback.values("read", "the copy", copy, refusal);
   }
 
   async run(runs: readonly GpuRun[]): Promise<readonly Float64Array[]> {
-    this.require("run");
+    this.watch.require("run");
     runs.forEach((run, index) => this.checkRun(run, index));
     const results = runs.map(({ kernel }) =>
       Float64Array.from(kernel.reductions, ({ kind }) => reductionIdentity(kind)),
     );
-    const [pieces, partials] = this.cut(runs);
+    const { pieces, partials } = cut(runs, this.blockElements, this.mostBlocks);
     if (pieces.length === 0) {
       return results;
     }
@@ -250,7 +207,7 @@ class Executor implements GpuExecutor {
     const bytes = 4 * Math.max(partials, 1);
     const [copy, refusal] = scoped(this.device, () => {
       const [frames, left] = this.reserve(pieces.length * this.frameStride, bytes);
-      this.device.queue.writeBuffer(frames, 0, this.framesOf(pieces));
+      this.device.queue.writeBuffer(frames, 0, framesOf(pieces, this.frameStride));
       const commands = this.device.createCommandEncoder({ label: "batch" });
       const pass = commands.beginComputePass();
       pieces.forEach(({ run, blocks }, p) => {
@@ -260,54 +217,29 @@ class Executor implements GpuExecutor {
         pass.dispatchWorkgroups(blocks);
       });
       pass.end();
-      return this.submit(commands, left, 0, bytes);
+      return this.readback.submit(commands, left, 0, bytes);
     });
-    const values = await this.values("run", "the batch", copy, refusal);
-    this.watch.complete += 1;
-    for (const piece of pieces) {
-      fold(piece, values, results[piece.index] as Float64Array);
+    try {
+      const values = await this.readback.values("run", "the batch", copy, refusal);
+      this.watch.complete += 1;
+      for (const piece of pieces) {
+        joinPartials(piece, values, results[piece.index] as Float64Array);
+      }
+      return results;
+    } catch (error) {
+      // What was refused may be a buffer of ours: the next batch makes them anew.
+      this.forget();
+      throw error;
     }
-    return results;
   }
 
   destroy(): void {
-    this.destroyed = true;
+    this.watch.end();
     this.forget();
-    for (const buffer of [...this.arenas, ...[...this.idle, ...this.busy].map((s) => s.buffer)]) {
-      buffer.destroy();
+    this.readback.destroy();
+    for (const arena of this.arenas) {
+      arena.destroy();
     }
-  }
-
-  /** Dispatches, and how many partials they leave. */
-  private cut(runs: readonly GpuRun[]): readonly [readonly Piece[], number] {
-    const most = this.device.limits.maxComputeWorkgroupsPerDimension;
-    const pieces: Piece[] = [];
-    let partials = 0;
-    for (const [index, run] of runs.entries()) {
-      const all = Math.ceil(run.count / this.blockElements);
-      for (let first = 0; first < all; first += most) {
-        const blocks = Math.min(most, all - first);
-        const start = first * this.blockElements;
-        pieces.push({ run, index, start, blocks, firstPartial: partials });
-        partials += blocks * run.kernel.reductions.length;
-      }
-    }
-    return [pieces, partials];
-  }
-
-  private framesOf(pieces: readonly Piece[]): ArrayBuffer {
-    const bytes = new ArrayBuffer(pieces.length * this.frameStride);
-    pieces.forEach(({ run, start, firstPartial }, p) => {
-      const { streams, scalars } = run.kernel;
-      const words = new Uint32Array(bytes, p * this.frameStride, 2 + streams.length);
-      words[0] = run.count - start;
-      words[1] = firstPartial;
-      for (let s = 0; s < streams.length; s++) {
-        words[2 + s] = (run.pointers[s] as number) / 4 + start;
-      }
-      new Float32Array(bytes, words.byteOffset + words.byteLength, scalars.length).set(run.scalars);
-    });
-    return bytes;
   }
 
   /** Buffers for frames and partials of at least so many bytes. */
@@ -316,11 +248,11 @@ class Executor implements GpuExecutor {
     if (frames === undefined || frames.bytes < frameBytes) {
       // Work that is under way keeps the old one until it is done.
       frames?.buffer.destroy();
-      frames = this.allocate("frames", frameBytes, USAGE_UNIFORM | USAGE_COPY_DST);
+      frames = allocate(this.device, "frames", frameBytes, USAGE_UNIFORM | USAGE_COPY_DST);
     }
     if (partials === undefined || partials.bytes < partialBytes) {
       partials?.buffer.destroy();
-      partials = this.allocate("partials", partialBytes, USAGE_STORAGE | USAGE_COPY_SRC);
+      partials = allocate(this.device, "partials", partialBytes, USAGE_STORAGE | USAGE_COPY_SRC);
     }
     if (frames !== this.frames || partials !== this.partials) {
       const window = { buffer: frames.buffer, size: this.frameBytes };
@@ -336,68 +268,11 @@ class Executor implements GpuExecutor {
     return [frames.buffer, partials.buffer];
   }
 
-  private allocate(label: string, least: number, usage: number): Sized {
-    const bytes = least > KEPT_BYTES ? least : Math.max(256, 2 ** Math.ceil(Math.log2(least)));
-    return { buffer: this.device.createBuffer({ label, size: bytes, usage }), bytes };
-  }
-
-  /** Submits commands and after them a copy of what lies at byte `at`, to be mapped. */
-  private submit(commands: GpuCommandEncoder, from: GpuBuffer, at: number, bytes: number): Copy {
-    const fitting = this.idle.findIndex((each) => each.bytes >= bytes);
-    const staging =
-      this.idle.splice(fitting, fitting < 0 ? 0 : 1)[0] ??
-      this.allocate("staging", bytes, USAGE_MAP_READ | USAGE_COPY_DST);
-    this.busy.add(staging);
-    commands.copyBufferToBuffer(from, at, staging.buffer, 0, bytes);
-    this.device.queue.submit([commands.finish()]);
-    const mapping = staging.buffer.mapAsync(MAP_READ, 0, bytes);
-    // Awaited after the refusal that may explain it.
-    mapping.catch(() => undefined);
-    return { staging, bytes, mapping };
-  }
-
-  private async values(
-    where: string,
-    what: string,
-    { staging, bytes, mapping }: Copy,
-    refusal: Promise<Refusal | undefined>,
-  ): Promise<Float32Array> {
-    try {
-      await accepted(where, what, this.watch, refusal);
-      await this.watch.answer(where, mapping);
-      const values = new Float32Array(staging.buffer.getMappedRange(0, bytes).slice(0));
-      staging.buffer.unmap();
-      if (staging.bytes <= KEPT_BYTES) {
-        this.idle.push(staging);
-      } else {
-        staging.buffer.destroy();
-      }
-      return values;
-    } catch (error) {
-      this.require(where);
-      // What was refused may be any of the helper buffers: the next call makes them anew.
-      staging.buffer.destroy();
-      this.forget();
-      throw error;
-    } finally {
-      this.busy.delete(staging);
-    }
-  }
-
   private forget(): void {
     this.frames?.buffer.destroy();
     this.partials?.buffer.destroy();
     this.frames = undefined;
     this.partials = undefined;
-  }
-
-  private require(where: string): void {
-    this.watch.require(where);
-    if (this.destroyed) {
-      throw new Error(
-        `${where}: the executor must not be destroyed before results are there, got destroy(); create a new one`,
-      );
-    }
   }
 
   private arena(index: number): GpuBuffer {
@@ -453,36 +328,6 @@ class Executor implements GpuExecutor {
   }
 }
 
-/** Joins the partials of one dispatch to the reductions of its run: block after block. */
-function fold(
-  { run, blocks, firstPartial }: Piece,
-  values: Float32Array,
-  into: Float64Array,
-): void {
-  const { reductions } = run.kernel;
-  reductions.forEach(({ kind }, r) => {
-    let total = into[r] as number;
-    for (let block = 0; block < blocks; block++) {
-      const value = values[firstPartial + block * reductions.length + r] as number;
-      total = kind === "sum" ? total + value : Math.max(total, value);
-    }
-    into[r] = total;
-  });
-}
-
-/** @throws GpuRefusalError when the error scopes around `what` caught something. */
-async function accepted(
-  where: string,
-  what: string,
-  watch: Watch,
-  refusal: Promise<Refusal | undefined>,
-): Promise<void> {
-  const refused = await watch.answer(where, refusal);
-  if (refused !== undefined) {
-    throw new GpuRefusalError(where, { what, refusal: refused });
-  }
-}
-
 function checkOptions(
   where: string,
   limits: GpuLimits,
@@ -517,10 +362,6 @@ function checkOptions(
 
 function isWord(at: number): boolean {
   return Number.isSafeInteger(at) && at >= 0 && at % 4 === 0;
-}
-
-function largestFrame(kernels: readonly Kernel[]): number {
-  return roundUp(4 * Math.max(2, ...kernels.map(frameWords)), 16);
 }
 
 function roundUp(value: number, multiple: number): number {

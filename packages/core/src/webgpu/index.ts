@@ -3,6 +3,7 @@
 export type { Instruction, Kernel } from "../codegen/kernel.ts";
 export type { WgslOptions } from "../codegen/wgsl.ts";
 export { emitWgsl } from "../codegen/wgsl.ts";
+export type { GpuRun } from "./batch.ts";
 export type {
   GpuBuffer,
   GpuCommandEncoder,
@@ -15,5 +16,5 @@ export type {
   GpuShaderModule,
 } from "./device.ts";
 export { GpuDeviceLostError, GpuRefusalError } from "./errors.ts";
-export type { GpuExecutor, GpuExecutorOptions, GpuRun } from "./executor.ts";
+export type { GpuExecutor, GpuExecutorOptions } from "./executor.ts";
 export { createGpuExecutor } from "./executor.ts";
