@@ -1,12 +1,17 @@
-/** What runs in the page: kernels on its WebGPU device, as `bench` of the other backends runs them. */
+/** What runs in the page: kernels on its WebGPU device, as `bench` runs them on the other backends, and mishaps. */
+import { kernelOf } from "../../packages/core/src/codegen/conformance.ts";
+import { type Kernel, reductionIdentity } from "../../packages/core/src/codegen/kernel.ts";
+import {
+  type ArithmeticTraits,
+  createGpuExecutor,
+  type GpuExecutor,
+  probeArithmetic,
+} from "../../packages/core/src/webgpu/index.ts";
 
-import type { Kernel } from "../../packages/core/src/codegen/kernel.ts";
-import { reductionIdentity } from "../../packages/core/src/codegen/kernel.ts";
-import { createGpuExecutor } from "../../packages/core/src/webgpu/executor.ts";
-
-/** What a run works on; streams hold `count` numbers each. */
+/** What a run works on. */
 export interface GpuInputs {
   readonly count: number;
+  /** At least `count` numbers for each stream. */
   readonly streams: readonly Float32Array[];
   readonly scalars: readonly number[];
   /** Elements from a 256-byte boundary to the start of each stream; default 0. */
@@ -25,77 +30,161 @@ export interface GpuOutcome {
   readonly trespass: number | "none";
 }
 
+/** Elements between arrays, where a kernel has no business. */
+const GAP = 64;
+
+let opened: Promise<GPUDevice> | undefined;
+
+/** The device of this page. */
+function device(): Promise<GPUDevice> {
+  opened ??= openDevice();
+  return opened;
+}
+
+async function openDevice(): Promise<GPUDevice> {
+  const adapter = await navigator.gpu.requestAdapter();
+  if (adapter === null) {
+    throw new Error("openDevice: the page must find a WebGPU adapter, got none");
+  }
+  return adapter.requestDevice();
+}
+
+async function outcome(
+  executor: GpuExecutor,
+  kernel: Kernel,
+  words: number,
+  { count, streams, scalars, offset = 0, piece = Math.max(count, 1), arrays }: GpuInputs,
+): Promise<GpuOutcome> {
+  const stride = (words - GAP) / kernel.streams.length;
+  const places = kernel.streams.map((_, s) => GAP + (arrays?.[s] ?? s) * stride + offset);
+  // A pattern that no result has: what is written shows, and so does what is read beyond the streams.
+  const before = new Uint32Array(words).fill(0xa5a5a5a5);
+  streams.forEach((values, s) => {
+    new Float32Array(before.buffer).set(values.subarray(0, count), places[s]);
+  });
+  executor.write(new Float32Array(before.buffer), 0);
+  const pieces = Array.from({ length: Math.max(1, Math.ceil(count / piece)) }, (_, i) => i * piece);
+  const ran = executor.run(
+    pieces.map((start) => ({
+      kernel,
+      count: Math.min(piece, count - start),
+      pointers: places.map((place) => 4 * (place + start)),
+      scalars,
+    })),
+  );
+  const numbers = await executor.read(0, words);
+  const reductions = await ran;
+  const after = new Uint32Array(numbers.buffer);
+  for (const { stream } of kernel.stores) {
+    const at = places[stream]!;
+    before.set(after.subarray(at, at + count), at);
+  }
+  const changed = after.findIndex((word, i) => word !== before[i]);
+  return {
+    streams: places.map((place) => numbers.slice(place, place + count)),
+    reductions: kernel.reductions.map(({ kind }, r) =>
+      reductions.reduce(
+        (all, { [r]: one }) => (kind === "sum" ? all + one! : Math.max(all, one!)),
+        reductionIdentity(kind),
+      ),
+    ),
+    trespass: changed < 0 ? "none" : 4 * changed,
+  };
+}
+
+/** What became of a promise, in words. */
+const told = (promise: Promise<unknown>): Promise<object> =>
+  promise.then(
+    (value) => ({ value }),
+    ({ name, message, code, kind, kernel, reason, batches }) => ({
+      ...{ name, message, code, kind, kernel, reason, batches },
+    }),
+  );
+
+const negate = kernelOf("neg");
+const run = { kernel: negate, count: 4, pointers: [0, 0, 0], scalars: [] };
+const FOUR = Float32Array.of(1, 2, 3, 4);
+
 const api = {
-  async adapter(): Promise<string | null> {
+  async adapter(): Promise<string | undefined> {
     const adapter = await navigator.gpu.requestAdapter();
-    return adapter === null ? null : `${adapter.info.vendor} ${adapter.info.architecture}`;
+    return adapter === null ? undefined : `${adapter.info.vendor} ${adapter.info.architecture}`;
   },
 
-  /** One kernel over a memory of its own, case after case. */
+  async probe(): Promise<ArithmeticTraits> {
+    return probeArithmetic(await device());
+  },
+
+  /** One kernel over a memory of its own, case after case; none waits for the one before. */
   async outcomes(
     kernel: Kernel,
     workgroupSize: number,
     cases: readonly GpuInputs[],
   ): Promise<GpuOutcome[]> {
-    const device = await openDevice();
-    const gap = 64;
     const capacity = Math.max(...cases.map(({ count, offset = 0 }) => count + offset));
-    const stride = 4 * (Math.ceil((capacity + gap) / 64) * 64);
-    const bytes = gap * 4 + Math.max(kernel.streams.length, 1) * stride;
-    const executor = await createGpuExecutor(device, {
-      kernels: [kernel],
-      arenas: [bytes],
-      workgroupSize,
-    });
-    const results: GpuOutcome[] = [];
-    for (const { count, streams, scalars, offset = 0, piece = count, arrays } of cases) {
-      const places = kernel.streams.map((_, s) => 4 * (gap + offset) + (arrays?.[s] ?? s) * stride);
-      // A pattern that no result has: what is written shows, and so does what is read beyond the streams.
-      const before = new Float32Array(new Uint32Array(bytes / 4).fill(0xa5a5a5a5).buffer);
-      streams.forEach((values, s) => before.set(values.subarray(0, count), places[s]! / 4));
-      executor.write(before, 0);
-      const starts = [0];
-      for (let start = piece; start < count; start += piece) {
-        starts.push(start);
-      }
-      const reductions = await executor.run(
-        starts.map((start) => ({
-          kernel,
-          count: Math.min(piece, count - start),
-          pointers: places.map((place) => place + 4 * start),
-          scalars,
-        })),
-      );
-      const after = await executor.read(0, bytes / 4);
-      const [words, expected] = [new Uint32Array(after.buffer), new Uint32Array(before.buffer)];
-      for (const { stream } of kernel.stores) {
-        const at = places[stream]! / 4;
-        expected.set(words.subarray(at, at + count), at);
-      }
-      const changed = words.findIndex((word, i) => word !== expected[i]);
-      results.push({
-        streams: places.map((place) => after.slice(place / 4, place / 4 + count)),
-        reductions: kernel.reductions.map(({ kind }, r) =>
-          reductions.reduce(
-            (all, { [r]: each }) => (kind === "sum" ? all + each! : Math.max(all, each!)),
-            reductionIdentity(kind),
-          ),
-        ),
-        trespass: changed < 0 ? "none" : 4 * changed,
-      });
+    const stride = Math.ceil((capacity + GAP) / GAP) * GAP;
+    const words = GAP + kernel.streams.length * stride;
+    const options = { kernels: [kernel], arenas: [4 * words], workgroupSize };
+    const executor = await createGpuExecutor(await device(), options);
+    try {
+      return await Promise.all(cases.map((each) => outcome(executor, kernel, words, each)));
+    } finally {
+      executor.destroy();
     }
+  },
+
+  /** A shader that does not compile, an arena that is gone; and that what surrounds them is as it was. */
+  async refusals(): Promise<{ uncaptured: string[]; events: object[] }> {
+    const own = await openDevice();
+    const uncaptured: string[] = [];
+    own.addEventListener("uncapturederror", ({ error }) => uncaptured.push(error.message));
+    const broken: Kernel = { ...negate, name: "broken", stores: [{ stream: 9, value: 0 }] };
+    const events = [
+      await told(createGpuExecutor(own, { kernels: [negate, broken], arenas: [64] })),
+    ];
+    const executor = await createGpuExecutor(own, { kernels: [negate], arenas: [64, 64] });
+    executor.write(FOUR, 0);
+    executor.arenas[1]?.destroy();
+    events.push(
+      await told(executor.run([run, { ...run, arena: 1 }])),
+      await told(executor.read(0, 4)),
+      await told(executor.read(0, 4, 1)),
+      await told(executor.run([run])),
+      await told(executor.read(0, 4)),
+    );
+    const pending = told(executor.run([run]));
     executor.destroy();
-    return results;
+    events.push(await pending, await told(executor.read(0, 4)));
+    own.destroy();
+    return { uncaptured, events };
+  },
+
+  /** The device ends while a batch and a read wait, by the program itself. */
+  async destroyed(): Promise<object[]> {
+    const own = await openDevice();
+    const executor = await createGpuExecutor(own, { kernels: [negate], arenas: [64] });
+    await executor.run([run]);
+    const waiting = [told(executor.run([run])), told(executor.read(0, 4))];
+    own.destroy();
+    return [
+      ...(await Promise.all(waiting)),
+      await told(executor.run([run])),
+      await told(createGpuExecutor(own, { kernels: [negate], arenas: [64] })),
+    ];
+  },
+
+  /** Runs one batch after the other until one fails; `ready` stands in the title once the first has run. */
+  async untilLost(): Promise<{ complete: number; events: object[] }> {
+    const executor = await createGpuExecutor(await device(), { kernels: [negate], arenas: [64] });
+    for (let complete = 0; ; complete++) {
+      const event = await told(executor.run([run]));
+      if (!("value" in event)) {
+        return { complete, events: [event, await told(executor.read(0, 4))] };
+      }
+      document.title = "ready";
+    }
   },
 };
-
-async function openDevice(): Promise<GPUDevice> {
-  const adapter = await navigator.gpu.requestAdapter();
-  if (adapter === null) {
-    throw new Error("webgpu: the page must find an adapter, got none");
-  }
-  return adapter.requestDevice();
-}
 
 export type PageApi = typeof api;
 

@@ -17,24 +17,24 @@
  *     < ≤ =, min max       0     compared as integers, NaN and infinities included
  *     select and or not    0
  *
- * Operands and results that are subnormal may be taken as 0. The sign of a zero is open. An implementation may
- * fuse a product with a sum, and may regroup sums of one element; both stay within the errors of some order of
- * the operations, not of the one written.
+ * Operands and results that are subnormal may be taken as 0. The sign of a zero is open. WGSL lets a compiler fuse
+ * and regroup operations, (x · y) / y to x for one, and take x · 0 for 0. Neither happens here: each result of
+ * + − × ÷ √ is sealed, that is passed through the integers with an unknown 0, and constants are part of the frame.
+ * So the budgets hold one operation after the other, as the kernel writes them.
  *
- * **NaN and infinities.** WGSL lets an implementation assume that there are none, and then `x == x` is true and
- * `max(x, y)` is y. So nothing here that decides asks the floating-point unit: comparisons, min, max, the maximum
- * of a reduction and the exponent work on the bits, as integers. What is left to the hardware is that + − × ÷ √
- * and floor of a NaN are NaN, and that overflow gives an infinity; `probeArithmetic` asks a device for both.
- * Constants are part of the frame, not of the code: no compiler can then take x · 0 for 0, or reject an infinite one.
+ * **NaN and infinities.** WGSL lets an implementation assume that there are none: max(x, NaN) is then x. So nothing
+ * here that decides asks the floating-point unit: comparisons, min, max, the maximum of a reduction and the exponent
+ * work on the bits, as integers. What is left to the hardware is that + − × ÷ √ and floor of a NaN are NaN, and that
+ * overflow gives an infinity; `probeArithmetic` asks a device for both.
  *
- * **Reductions.** One float32 a workgroup, in this order: each invocation takes its four elements one after the
- * other, starting from 0; then lane j adds lane j + W/2, then j + W/4, … 1. A sum of n elements is off by at most
+ * **Reductions.** One float32 a workgroup, in this order: each invocation adds its four elements one after the
+ * other, starting from 0; then lane j adds lane j + W/2, then j + W/4, … j + 1. A sum is off by at most
  *
- *     (4 + log₂ W) · 2⁻²³ · Σ|x|        12 · 2⁻²³ = 1.5e-6 for W = 256, whatever n
+ *     (4 + log₂ W) · 2⁻²³ · Σ|x|        12 · 2⁻²³ = 1.5e-6 for W = 256, whatever the count
  *
- * in one block (2⁻²⁴ where the device rounds to nearest); the host adds the blocks in order, in float64, which
- * is 2⁻⁵³ a block. The order depends on nothing but the count and W: equal runs on one device give equal bits.
- * A block's sum overflows at 3.4e38. A maximum is exact, and NaN if any element is.
+ * (half of it where the device rounds to nearest); the host adds the blocks in order, in float64, 2⁻⁵³ each. The
+ * order depends on the count and W alone: equal runs on one device give equal bits. A block's sum overflows at
+ * 3.4e38. A maximum is exact, and NaN if any element is.
  */
 
 import { requireThat } from "../errors.ts";
@@ -51,9 +51,9 @@ export const WORKGROUP_SIZE = 256;
 /** Elements an invocation takes. */
 export const ELEMENTS_PER_INVOCATION = 4;
 
-/** Words of 4 bytes in a kernel's `frame`: count, first partial, where each stream starts in elements, scalars, constants. */
+/** Words of 4 bytes in a kernel's `frame`: 0, count, first partial, where each stream starts in elements, scalars, constants. */
 export function frameWords(kernel: Kernel): number {
-  return 2 + kernel.streams.length + kernel.scalars.length + frameConstants(kernel).length;
+  return 3 + kernel.streams.length + kernel.scalars.length + frameConstants(kernel).length;
 }
 
 /** The constants at the end of the frame, in the order of the body. */
@@ -75,7 +75,7 @@ export function emitWgsl(
   { workgroupSize = WORKGROUP_SIZE }: WgslOptions = {},
 ): string {
   requireWorkgroupSize("emitWgsl", workgroupSize);
-  const name = identifiers(["count", "first_partial"]);
+  const name = identifiers([]);
   // The prefix keeps a label from being a word of WGSL, or from starting with `__`.
   const streams = kernel.streams.map((label) => name(`at_${label}`));
   const scalars = kernel.scalars.map((label) => name(`s_${label}`));
@@ -83,6 +83,7 @@ export function emitWgsl(
   const reduced = new Set(kernel.reductions.map(({ kind }) => kind));
   return [
     "struct Frame {",
+    "  zero: u32,",
     "  count: u32,",
     "  first_partial: u32,",
     ...streams.map((stream) => `  ${stream}: u32,`),
@@ -132,13 +133,13 @@ function mainFunction(
       case "load":
         return `data[frame.${streams[e.stream]} + i]`;
       case "add":
-        return `${value(e.a)} + ${value(e.b)}`;
+        return `seal(${value(e.a)} + ${value(e.b)})`;
       case "sub":
-        return `${value(e.a)} - ${value(e.b)}`;
+        return `seal(${value(e.a)} - ${value(e.b)})`;
       case "mul":
-        return `${value(e.a)} * ${value(e.b)}`;
+        return `seal(${value(e.a)} * ${value(e.b)})`;
       case "div":
-        return `${value(e.a)} / ${value(e.b)}`;
+        return `seal(${value(e.a)} / ${value(e.b)})`;
       case "neg":
         return `-${value(e.a)}`;
       case "abs":
@@ -147,7 +148,7 @@ function mainFunction(
       case "exp2i":
         return `${e.op}(${value(e.a)})`;
       case "sqrt":
-        return `root(${value(e.a)})`;
+        return `seal(root(${value(e.a)}))`;
       case "min":
         return `minimum(${value(e.a)}, ${value(e.b)})`;
       case "max":
@@ -204,6 +205,11 @@ function mainFunction(
 
 /** What shaders call, each with what it calls itself. */
 const FUNCTIONS: Readonly<Record<string, string>> = {
+  seal: `
+// The number itself, through integers and an unknown 0: no compiler sees how it was computed.
+fn seal(x: f32) -> f32 {
+  return bitcast<f32>(bitcast<u32>(x) ^ frame.zero);
+}`,
   INFINITE: `
 const INFINITE = 0x7f800000;`,
   LOWEST: `
@@ -275,10 +281,10 @@ function groupFunction(
 fn ${name}(x: ${type}, lane: u32) -> ${type} {
   workgroupBarrier();
   ${array}[lane] = x;
-  for (var half = ${workgroupSize >> 1}u; half > 0u; half >>= 1u) {
+  for (var width = ${workgroupSize >> 1}u; width > 0u; width >>= 1u) {
     workgroupBarrier();
-    if (lane < half) {
-      ${array}[lane] = ${join(`${array}[lane]`, `${array}[lane + half]`)};
+    if (lane < width) {
+      ${array}[lane] = ${join(`${array}[lane]`, `${array}[lane + width]`)};
     }
   }
   return ${array}[lane];

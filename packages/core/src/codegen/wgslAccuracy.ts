@@ -4,9 +4,8 @@
  *
  *     permitted(x ∘ y) = { all results within the budget of ∘, for all permitted x and y }
  *
- * Bounds are float64; every operation widens them outwards. A value that may be subnormal may also be 0. A fused
- * product and sum lies inside too: the exact product is one that the product was permitted to be. For infinities and
- * NaN the rules of IEEE 754 hold: more than WGSL promises, and what the backend asks of a device.
+ * Bounds are float64; every operation widens them outwards. A value that may be subnormal may also be 0. For
+ * infinities and NaN the rules of IEEE 754 hold: more than WGSL promises, and what the backend asks of a device.
  */
 
 import type { Id, Instruction, Kernel } from "./kernel.ts";
@@ -310,8 +309,8 @@ function lowest(x: number): number {
 /** The float32 below and above, both x if it is one. */
 function rounded(x: number): Bounds {
   const near = Math.fround(x);
-  if (near === x || Number.isNaN(x)) {
-    return [x, x];
+  if (near === x || Number.isNaN(x) || Math.abs(x) >= 2 ** 128) {
+    return [near, near];
   }
   return near < x ? [near, neighbour(near, 1)] : [neighbour(near, -1), near];
 }
@@ -359,17 +358,18 @@ function sumOf(ranges: readonly Range[], workgroupSize: number): Range {
     size += Math.max(Math.abs(range.low), Math.abs(range.high));
     nan ||= range.nan;
   }
-  if (size > LARGEST) {
-    const both = ranges.some((r) => r.low < 0) && ranges.some((r) => r.high > 0);
-    return {
-      low: ranges.some((r) => r.low < 0) ? -Infinity : low,
-      high: ranges.some((r) => r.high > 0) ? Infinity : high,
-      nan: nan || both,
-    };
-  }
   // The last digit covers products of roundings, and float64; each of them may also lose a subnormal.
   const error = roundings * 1.00001 * 2 ** -23 * size + ranges.length * NORMAL;
-  return { low: low - error, high: high + error, nan };
+  if (size <= LARGEST) {
+    return { low: low - error, high: high + error, nan };
+  }
+  // A block may overflow, to either side or to both.
+  const [negative, positive] = [ranges.some((r) => r.low < 0), ranges.some((r) => r.high > 0)];
+  return {
+    low: negative ? -Infinity : low === Infinity ? Infinity : 0,
+    high: positive ? Infinity : high === -Infinity ? -Infinity : 0,
+    nan: nan || (negative && positive),
+  };
 }
 
 function maxOf(ranges: readonly Range[]): Range {

@@ -52,7 +52,7 @@ export function cut(
 
 /** Bytes of the largest frame of some kernels, as a uniform binding is sized. */
 export function largestFrame(kernels: readonly Kernel[]): number {
-  return Math.ceil(Math.max(2, ...kernels.map(frameWords)) / 4) * 16;
+  return Math.ceil(Math.max(3, ...kernels.map(frameWords)) / 4) * 16;
 }
 
 /** The frame of each dispatch, `stride` bytes apart, as the shader declares it. */
@@ -60,11 +60,11 @@ export function framesOf(pieces: readonly Piece[], stride: number): ArrayBuffer 
   const bytes = new ArrayBuffer(pieces.length * stride);
   pieces.forEach(({ run, start, firstPartial }, p) => {
     const { streams, scalars } = run.kernel;
-    const words = new Uint32Array(bytes, p * stride, 2 + streams.length);
-    words[0] = run.count - start;
-    words[1] = firstPartial;
+    const words = new Uint32Array(bytes, p * stride, 3 + streams.length);
+    words[1] = run.count - start;
+    words[2] = firstPartial;
     for (let s = 0; s < streams.length; s++) {
-      words[2 + s] = (run.pointers[s] as number) / 4 + start;
+      words[3 + s] = (run.pointers[s] as number) / 4 + start;
     }
     const constants = frameConstants(run.kernel);
     const numbers = new Float32Array(

@@ -18,3 +18,5 @@ export type {
 export { GpuDeviceLostError, GpuRefusalError } from "./errors.ts";
 export type { GpuExecutor, GpuExecutorOptions } from "./executor.ts";
 export { createGpuExecutor } from "./executor.ts";
+export type { ArithmeticTraits } from "./probe.ts";
+export { probeArithmetic } from "./probe.ts";
