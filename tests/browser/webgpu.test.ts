@@ -378,7 +378,7 @@ describe("the kernels of", () => {
       const random = mulberry32(3);
       const count = 1500;
       const bad = 777;
-      for (const pass of plan(toProgram(optimizer), "float32").passes) {
+      for (const pass of plan(toProgram(optimizer), "float32").step.passes) {
         for (const { kernel } of pass.refresh === undefined
           ? [pass.steady]
           : [pass.steady, pass.refresh]) {

@@ -11,7 +11,7 @@ it.each([
   ["adam", adam()],
   ["adashift", adashift()],
 ] as const)("the shader of %s reads as it did", async (name, optimizer) => {
-  const kernel = plan(toProgram(optimizer), "float32").passes[0]?.steady.kernel as Kernel;
+  const kernel = plan(toProgram(optimizer), "float32").step.passes[0]?.steady.kernel as Kernel;
   await expect(emitWgsl(kernel)).toMatchFileSnapshot(`snapshots/${name}.wgsl`);
 });
 
