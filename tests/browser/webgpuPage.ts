@@ -1,12 +1,17 @@
 /** What runs in the page: kernels on its WebGPU device, as `bench` runs them on the other backends, and mishaps. */
+
 import { kernelOf } from "../../packages/core/src/codegen/conformance.ts";
 import { type Kernel, reductionIdentity } from "../../packages/core/src/codegen/kernel.ts";
+import type { Leaves, Optimizer, OptimizerState } from "../../packages/core/src/index.ts";
+import { adam } from "../../packages/core/src/index.ts";
 import {
   type ArithmeticTraits,
   createGpuExecutor,
   type GpuExecutor,
   probeArithmetic,
 } from "../../packages/core/src/webgpu/index.ts";
+import { compileOnDevice } from "../../packages/core/src/webgpu/optimizer.ts";
+import { OPTIMIZERS, problem } from "./gpuOptimizers.ts";
 
 /** What a run works on. */
 export interface GpuInputs {
@@ -97,13 +102,35 @@ const told = (promise: Promise<unknown>): Promise<object> =>
   promise.then(
     (value) => ({ value }),
     ({ name, message, code, kind, kernel, reason, batches }) => ({
-      ...{ name, message, code, kind, kernel, reason, batches },
+      name,
+      message,
+      code,
+      kind,
+      kernel,
+      reason,
+      batches,
     }),
   );
 
 const negate = kernelOf("neg");
 const run = { kernel: negate, count: 4, pointers: [0, 0, 0], scalars: [] };
 const FOUR = Float32Array.of(1, 2, 3, 4);
+
+export interface OptimizerOutcome {
+  readonly params: Leaves;
+  readonly evaluation: Leaves;
+  readonly state: OptimizerState;
+  readonly unbroken: OptimizerState;
+}
+
+async function described(work: Promise<unknown>): Promise<string> {
+  try {
+    await work;
+    return "no error";
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
 
 const api = {
   async adapter(): Promise<string | undefined> {
@@ -134,6 +161,59 @@ const api = {
   },
 
   /** A shader that does not compile, an arena that is gone; and that what surrounds them is as it was. */
+  /** Steps of an optimizer on the device: parameters, those to evaluate with, and the state half-way and at the end. */
+  async optimizer(name: string, steps: number): Promise<OptimizerOutcome> {
+    const device = await openDevice();
+    const make = OPTIMIZERS[name] as () => Optimizer;
+    const { params, gradients } = problem(steps);
+    const options = { params, learningRate: 0.05, inspect: false } as const;
+    const first = await compileOnDevice(device, make(), options);
+    for (const each of gradients.slice(0, steps / 2)) {
+      await first.step(each);
+    }
+    const halfway = await first.save();
+    first.destroy();
+    const second = await compileOnDevice(device, make(), options);
+    await second.load(halfway);
+    for (const each of gradients.slice(steps / 2)) {
+      await second.step(each);
+    }
+    const unbroken = await compileOnDevice(device, make(), options);
+    for (const each of gradients) {
+      await unbroken.step(each);
+    }
+    const outcome = {
+      params: await second.readParams(),
+      evaluation: await second.evaluationParams(),
+      state: await second.save(),
+      unbroken: await unbroken.save(),
+    };
+    second.destroy();
+    unbroken.destroy();
+    return outcome;
+  },
+
+  /** What bad gradients, and a device that goes away, do to an optimizer. */
+  async optimizerMishaps(): Promise<Record<string, unknown>> {
+    const device = await openDevice();
+    const { params, gradients } = problem(3);
+    const [good] = gradients as [(typeof gradients)[number]];
+    const bad = { ...good, bias: good.bias.map((x, i) => (i === 3 ? Number.NaN : x)) };
+    const options = { params, learningRate: 0.05 } as const;
+    const skipping = await compileOnDevice(device, adam(), { ...options, nonFinite: "skip" });
+    const skipped = await skipping.step(bad);
+    const untouched = await skipping.readParams();
+    const throwing = await compileOnDevice(device, adam(), { ...options, nonFinite: "throw" });
+    const thrown = await described(throwing.step(bad));
+    const stranger = await described(throwing.step({ other: new Float32Array(1) }));
+    const saved = await throwing.save();
+    device.destroy();
+    await device.lost;
+    const lost = await described(throwing.step(good));
+    const after = await described(throwing.step(good));
+    return { skipped, untouched, thrown, stranger, count: saved.count, lost, after };
+  },
+
   async refusals(): Promise<{ uncaptured: string[]; events: object[] }> {
     const own = await openDevice();
     const uncaptured: string[] = [];

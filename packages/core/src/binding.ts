@@ -11,14 +11,14 @@ import type {
   StepResult,
 } from "./compiledOptimizer.ts";
 import type { Leaf, Leaves, NumericArray } from "./contracts.ts";
-import { NonFiniteError, ShapeMismatchError, show } from "./errors.ts";
+import { NonFiniteError } from "./errors.ts";
 import type { LeafInfo } from "./expr/node.ts";
 import { Executor } from "./runtime/executor.ts";
+import { acceptGradients, type Gradients, gradientSlot } from "./runtime/gradients.ts";
 import type { Numbers } from "./runtime/numbers.ts";
 import { commit, type Part, sequence } from "./runtime/sequence.ts";
 import { type Tensor, TensorClass } from "./runtime/tensor.ts";
-import { checkState, loadLeaf, type OptimizerState, saveLeaf } from "./state.ts";
-import { isNumericArray } from "./tree.ts";
+import { checkState, loadLeaf, type OptimizerState, saveLeaf, startLeaf } from "./state.ts";
 
 /** Instructions over elements after which V8 has started to optimise any kernel, 1.6 times what was measured. */
 const WARMUP_INSTRUCTIONS = 1e6;
@@ -146,10 +146,7 @@ export class Binding implements CompiledOptimizer {
     return elements === 0 ? 0 : bytes / elements;
   }
 
-  step(
-    gradients?: Readonly<Record<string, NumericArray | null | undefined>> | null,
-    { inspect = false }: StepOptions = {},
-  ): StepResult {
+  step(gradients?: Gradients | null, { inspect = false }: StepOptions = {}): StepResult {
     const numbers = this.numbers.at(this.steps);
     if (inspect && this.plans.some(({ inspected }) => inspected === undefined)) {
       throw new TypeError(
@@ -248,18 +245,7 @@ export class Binding implements CompiledOptimizer {
 
   private initialise(leaves: Leaves): void {
     for (const tensor of this.tensors) {
-      const { data } = leaves[tensor.leaf.path] as Leaf;
-      tensor.view(PARAMS, 0).set(data);
-      tensor.owner.plan.arrays.forEach(({ slots, init }, array) => {
-        for (let slot = 0; slot < slots && init !== 0; slot++) {
-          const view = tensor.view(array, slot);
-          if (init === "params") {
-            view.set(data);
-          } else {
-            view.fill(init);
-          }
-        }
-      });
+      startLeaf(tensor, (leaves[tensor.leaf.path] as Leaf).data);
     }
   }
 
@@ -279,30 +265,8 @@ export class Binding implements CompiledOptimizer {
   }
 
   /** Copies gradients into the arena and names the tensors that have one; copies nothing when one is wrong. */
-  private accept(gradients: Readonly<Record<string, NumericArray | null | undefined>>): Tensor[] {
-    const given: [tensor: Tensor, data: NumericArray][] = [];
-    for (const [path, data] of Object.entries(gradients)) {
-      const tensor = this.tensorAt.get(path);
-      if (tensor === undefined) {
-        const paths = this.tensors.map(({ leaf }) => leaf.path);
-        const shown = paths.slice(0, 8).join(", ") + (paths.length > 8 ? ", ..." : "");
-        throw new RangeError(
-          `step: gradients must belong to leaves, got "${path}"; leaves are ${shown}`,
-        );
-      }
-      if (data === null || data === undefined) {
-        continue;
-      }
-      if (!isNumericArray(data)) {
-        throw new TypeError(
-          `step: the gradient of leaf "${path}" must be a Float32Array or Float64Array, got ${show(data)}; convert it`,
-        );
-      }
-      if (data.length !== tensor.extent.size) {
-        throw new ShapeMismatchError("step", path, tensor.leaf.shape, [data.length]);
-      }
-      given.push([tensor, data]);
-    }
+  private accept(gradients: Gradients): Tensor[] {
+    const given = acceptGradients("step", gradients, this.tensorAt);
     for (const [tensor, data] of given) {
       tensor.view(GRADIENT, gradientSlot(tensor)).set(data);
     }
@@ -325,7 +289,7 @@ export class Binding implements CompiledOptimizer {
 }
 
 /** max |g| over a tensor: NaN or infinite exactly when an element is. */
-const GUARD: Kernel = {
+export const GUARD: Kernel = {
   name: "guard",
   streams: ["g"],
   scalars: [],
@@ -337,12 +301,7 @@ const GUARD: Kernel = {
   reductions: [{ kind: "max", value: 1 }],
 };
 
-/** Where the gradient of a tensor's next step is written. */
-function gradientSlot(tensor: Tensor): number {
-  return tensor.owner.slotAt(GRADIENT, tensor.count + 1, 0);
-}
-
-function phasesOf({ step, before, inspected, evaluation }: Plan): PhasePlan[] {
+export function phasesOf({ step, before, inspected, evaluation }: Plan): PhasePlan[] {
   return [step, ...before, inspected, evaluation].filter((phase) => phase !== undefined);
 }
 
@@ -358,7 +317,7 @@ function kernelsOfPhase({ passes }: PhasePlan): Kernel[] {
 }
 
 /** State that is one number for all tensors, at its start. */
-function globalsOf(plans: readonly Plan[]): Record<string, Float64Array> {
+export function globalsOf(plans: readonly Plan[]): Record<string, Float64Array> {
   return Object.fromEntries(
     plans.flatMap(({ hostState }) =>
       hostState.flatMap(({ key, scope, init }) =>
@@ -372,7 +331,7 @@ function isVector(scope: string): boolean {
   return scope === "row" || scope === "column";
 }
 
-function statisticsOf(parts: readonly Part[]): Statistics {
+export function statisticsOf(parts: readonly Part[]): Statistics {
   return Object.fromEntries(
     parts.flatMap(({ phase, active }) =>
       active.map((tensor) => [

@@ -18,5 +18,7 @@ export type {
 export { GpuDeviceLostError, GpuRefusalError } from "./errors.ts";
 export type { GpuExecutor, GpuExecutorOptions } from "./executor.ts";
 export { createGpuExecutor } from "./executor.ts";
+export type { GpuOptimizer, GpuOptimizerOptions, GpuSlice } from "./optimizer.ts";
+export { compileOnDevice } from "./optimizer.ts";
 export type { ArithmeticTraits } from "./probe.ts";
 export { probeArithmetic } from "./probe.ts";
