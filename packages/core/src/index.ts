@@ -129,8 +129,27 @@ export { sgd } from "./optimizers/sgd.ts";
 export type { YogiOptions } from "./optimizers/yogi.ts";
 export { yogi } from "./optimizers/yogi.ts";
 export { mulberry32 } from "./random.ts";
+export type { CosineEnd, CosineOptions, CosineRestartsOptions } from "./schedules/cosine.ts";
+export { cosine, cosineRestarts } from "./schedules/cosine.ts";
+export type { ExponentialOptions, LinearOptions, PolynomialOptions } from "./schedules/decay.ts";
+export { exponential, inverseSqrt, linear, polynomial, stepDecay } from "./schedules/decay.ts";
+export type { Interpolation } from "./schedules/interpolation.ts";
+export type { OneCycleOptions } from "./schedules/oneCycle.ts";
+export { oneCycle } from "./schedules/oneCycle.ts";
+export type { BoundariesAndScales } from "./schedules/piecewise.ts";
+export { piecewise, piecewiseConstant } from "./schedules/piecewise.ts";
+export type {
+  PlateauSchedule,
+  PlateauState,
+  ReduceOnPlateauOptions,
+} from "./schedules/reduceOnPlateau.ts";
+export { reduceOnPlateau } from "./schedules/reduceOnPlateau.ts";
 export type { Schedule } from "./schedules/schedules.ts";
-export { constant, cosine, warmup } from "./schedules/schedules.ts";
+export { constant, join } from "./schedules/schedules.ts";
+export type { WarmupOptions } from "./schedules/warmup.ts";
+export { exponentialWarmup, warmup } from "./schedules/warmup.ts";
+export type { WsdDecay, WsdOptions } from "./schedules/wsd.ts";
+export { wsd } from "./schedules/wsd.ts";
 export type { LeafState, OptimizerState } from "./state.ts";
 export { chain } from "./transforms/chain.ts";
 export { clipByGlobalNorm } from "./transforms/clip.ts";
