@@ -69,11 +69,13 @@ describe("the packed packages", () => {
       const checkpoint = await import("@adastra/core/checkpoint");
       const engine = await import("@adastra/engine");
       const lab = await import("adastra");
+      const bench = await import("adastra/bench");
       const { adashift, encodeCheckpoint } = { ...core, ...checkpoint };
-      const found = [adashift, encodeCheckpoint, engine.compile].map((name) => typeof name);
-      console.log([...found, core.encodeCheckpoint, Object.keys(lab).length > 0].join());`;
+      const found = [adashift, encodeCheckpoint, engine.compile, bench.interleave];
+      const types = found.map((name) => typeof name);
+      console.log([...types, core.encodeCheckpoint, Object.keys(lab).length > 0].join());`;
     expect(node("--input-type=module", "-e", script).trim()).toBe(
-      "function,function,function,,true",
+      "function,function,function,function,,true",
     );
   });
 
