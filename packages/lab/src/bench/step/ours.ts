@@ -164,9 +164,9 @@ export interface PassTraffic {
   readonly writes: number;
 }
 
-/** The planned passes of a compiled optimizer. Blocks whose windows are summed anew (one in 64) read more. */
-export function trafficOf({ plan }: CompiledOptimizer): readonly PassTraffic[] {
-  return plan.passes.map(({ steady: { kernel } }) => ({
+/** The planned passes of an optimizer that runs one program over all leaves. Blocks whose windows are summed anew (one in 64) read more. */
+export function trafficOf({ plans }: CompiledOptimizer): readonly PassTraffic[] {
+  return (plans[0]?.step.passes ?? []).map(({ steady: { kernel } }) => ({
     reads: kernel.body.filter(({ op }) => op === "load").length,
     writes: kernel.stores.length,
   }));
