@@ -42,7 +42,7 @@ export function compileOptimizer<D extends DType = "float32">(
   requireOneOf("compileOptimizer", "nonFinite", nonFinite, ["propagate", "skip", "throw"]);
   const program = withStatistics(toProgram(optimizer), inspect);
   const numbers = new Numbers(program.hyperparameters, { ...hyperparameters, learningRate });
-  const chosen = chooseBackend(backend);
+  const chosen = typeof backend === "object" ? backend : chooseBackend(backend);
   verifyProgram(program);
   const infos = infosOf(leaves);
   const { classes, sites } = specialise(program, infos);

@@ -14,11 +14,11 @@ const PAGE = 65536;
 /** How a module of kernels imports the memory it works on. */
 export const MEMORY_IMPORT = { module: "host", name: "memory" } as const;
 
-/** Zeroed memory of at least so many bytes, whose size never changes. */
-export function allocateWasm(bytes: number): BackendMemory {
+/** Zeroed memory of at least so many bytes, whose size never changes; threads may share it. */
+export function allocateWasm(bytes: number, shared = false): BackendMemory {
   requireAddressable(bytes);
   const pages = Math.ceil(bytes / PAGE);
-  const memory = { initial: pages, maximum: pages };
+  const memory = { initial: pages, maximum: pages, shared };
   return allocated(bytes, () => {
     const wasm = new WebAssembly.Memory(memory);
     return { buffer: wasm.buffer, wasm };
