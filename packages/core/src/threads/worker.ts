@@ -15,7 +15,7 @@ const SPINS = 20_000;
  *
  * The thread waits for orders: one kernel, on the frame that the caller has filled in for it.
  */
-export const WORKER_SOURCE = `
+export const WORKER_SOURCE: string = `
 receive(({ bytes, names, memory, frames, control }) => {
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), { host: { memory } });
   const kernels = names.map((name) => exports[name]);
