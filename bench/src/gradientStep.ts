@@ -11,7 +11,13 @@
 import { parseArgs } from "node:util";
 import { type Leaf, type Leaves, mulberry32 } from "@adastra/core";
 import { compile, nn, type Traced, type Value } from "@adastra/engine";
-import { environment, interleave, printTable, relativeDifference, startPython } from "./harness.ts";
+import {
+  environment,
+  interleave,
+  relativeDifference,
+  startPython,
+  type Timing,
+} from "adastra/bench";
 
 const { values, positionals } = parseArgs({
   options: { json: { type: "boolean", default: false }, threads: { type: "string", default: "1" } },
@@ -74,7 +80,8 @@ const order = [
   "dense3/kernel",
   "dense3/bias",
 ];
-const torch = await startPython(TORCH);
+const python = process.env.ADASTRA_PYTHON;
+const torch = python === undefined || python === "" ? undefined : await startPython(python, TORCH);
 const checks: Record<string, number> = {};
 const first = await ours.run(example, params, oursInto);
 const reference = await jax.run(example, params, jaxInto);
@@ -129,15 +136,15 @@ const timings = await interleave(
           },
         ]),
   ],
-  rounds,
-  10,
+  { rounds, warmups: 10 },
 );
 torch?.close();
 
+const stamp = environment(new Date(), ["@jax-js/jax", "onnxruntime-node"]);
 if (values.json) {
-  console.log(JSON.stringify({ environment: environment(), compileMs, checks, timings }, null, 2));
+  console.log(JSON.stringify({ environment: stamp, compileMs, checks, timings }, null, 2));
 } else {
-  console.log(JSON.stringify(environment()));
+  console.log(JSON.stringify(stamp));
   console.log(`trace, lower and open: ${compileMs.toFixed(0)} ms`);
   for (const [what, difference] of Object.entries(checks)) {
     console.log(`${what}: difference ${difference.toExponential(1)}`);
@@ -148,3 +155,20 @@ if (values.json) {
   }
 }
 process.exit(0);
+
+/** A table of timings, each beside the ratio of its median to the first. */
+function printTable(title: string, rows: readonly Timing[]): void {
+  const first = rows[0]?.medianMs ?? 1;
+  console.log(title);
+  for (const { name, minMs, medianMs, spread } of rows) {
+    console.log(
+      [
+        name.padEnd(34),
+        `min ${minMs.toFixed(3)} ms`.padEnd(16),
+        `median ${medianMs.toFixed(3)} ms`.padEnd(20),
+        `x${(medianMs / first).toFixed(2)}`.padEnd(8),
+        `spread ${spread.toFixed(2)}`,
+      ].join(" "),
+    );
+  }
+}

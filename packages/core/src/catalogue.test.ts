@@ -7,17 +7,24 @@ import { evaluateStep, startTensor } from "./expr/evaluate.ts";
 import { type Optimizer, toProgram } from "./optimizer.ts";
 import { adabelief } from "./optimizers/adabelief.ts";
 import { adabound } from "./optimizers/adabound.ts";
+import { adadelta } from "./optimizers/adadelta.ts";
 import { adagrad } from "./optimizers/adagrad.ts";
 import { adai } from "./optimizers/adai.ts";
 import { adam, adamw, amsgrad } from "./optimizers/adam.ts";
+import { adamax } from "./optimizers/adamax.ts";
 import { adamnc } from "./optimizers/adamnc.ts";
+import { adan } from "./optimizers/adan.ts";
 import { adashift } from "./optimizers/adashift.ts";
 import { cprop, cpropAdam, cpropSgd } from "./optimizers/cprop.ts";
 import { fastAdaBelief, sadam } from "./optimizers/fastAdaBelief.ts";
+import { lamb } from "./optimizers/lamb.ts";
+import { lars } from "./optimizers/lars.ts";
+import { lion } from "./optimizers/lion.ts";
 import { nadam } from "./optimizers/nadam.ts";
 import { padam } from "./optimizers/padam.ts";
 import { radam } from "./optimizers/radam.ts";
 import { rmsprop } from "./optimizers/rmsprop.ts";
+import { rprop } from "./optimizers/rprop.ts";
 import { sgd } from "./optimizers/sgd.ts";
 import { yogi } from "./optimizers/yogi.ts";
 import { mulberry32 } from "./random.ts";
@@ -99,6 +106,23 @@ const CATALOGUE: readonly (readonly [string, Optimizer, number, number])[] = [
     20,
   ],
   ["cprop(adai)", cprop(adai(), { cdf: "logistic", beta: 0.99 }), 0.1, 16],
+  ["lion", lion(), 0.01, 4],
+  ["lion decoupled", lion({ b1: 0.95, b2: 0.98, weightDecay: 1e-2 }), 0.01, 4],
+  ["adamax", adamax(), 0.05, 8],
+  ["adamax l2", adamax({ b2: 0.9, eps: 1e-3, weightDecay: 1e-3 }), 0.05, 8],
+  ["adadelta", adadelta({ rho: 0.95, eps: 1e-4 }), 1, 8],
+  ["rprop", rprop(), 0.01, 8],
+  ["adan", adan(), 0.05, 16],
+  ["adan proximal", adan({ b2: 0.8, weightDecay: 1e-2 }), 0.05, 16],
+  ["adan decoupled", adan({ weightDecay: 1e-2, decay: "decoupled" }), 0.05, 16],
+  ["lamb", lamb(), 0.02, 8],
+  ["lamb l2", lamb({ b2: 0.99, weightDecay: 1e-2 }), 0.02, 8],
+  ["lars", lars(), 5, 4],
+  ["lars nesterov l2", lars({ nesterov: true, eps: 1e-3, weightDecay: 1e-3 }), 5, 4],
+  ["lars optax l2", lars({ momentum: 0.5, convention: "optax", weightDecay: 1e-3 }), 20, 4],
+  ["lars no momentum", lars({ momentum: 0 }), 50, 0],
+  ["clip+adan", chain(clipByGlobalNorm(1), adan()), 0.05, 16],
+  ["clip+lamb", chain(clipByGlobalNorm(1), lamb()), 0.02, 8],
   ["clip+adam", chain(clipByGlobalNorm(1), adam()), 0.05, 8],
   ["clip+adashift", chain(clipByGlobalNorm(1), adashift({ n: 3 })), 0.05, 16],
 ];
@@ -211,7 +235,7 @@ describe.each(CATALOGUE)("%s", (name, optimizer, learningRate, stateBytes) => {
       return;
     }
     // Only weight decay moves it, towards zero and evenly.
-    const decays = /l2|w$|decoupled/.test(name);
+    const decays = /l2|w$|decoupled|proximal/.test(name);
     expect(one).toBeLessThanOrEqual(1);
     expect(one).toBeGreaterThan(decays ? 0 : 0.999999);
     expect(minusOne).toBe(-(one as number));

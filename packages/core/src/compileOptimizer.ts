@@ -1,31 +1,17 @@
-/** An optimizer bound to parameters: the arena, the kernels over it, and the step. */
+/** From an optimizer and parameters to a compiled optimizer: checks, one plan for each kind of leaf, a backend. */
 
-import { type ArenaLayout, layOut, WARMUP_ELEMENTS } from "./arena.ts";
+import { Binding } from "./binding.ts";
 import { chooseBackend } from "./codegen/backends.ts";
-import { type Backend, type DType, frameBytes, type Kernel } from "./codegen/kernel.ts";
-import { GRADIENT, PARAMS, type PhasePlan, type Plan } from "./codegen/passes.ts";
+import type { DType } from "./codegen/kernel.ts";
 import { plan } from "./codegen/plan.ts";
 import { specialise } from "./codegen/specialise.ts";
-import type {
-  Changes,
-  CompiledOptimizer,
-  CompileOptions,
-  Statistics,
-  StepOptions,
-  StepResult,
-} from "./compiledOptimizer.ts";
-import type { Leaf, Leaves, NumericArray } from "./contracts.ts";
-import { NonFiniteError, requireOneOf, ShapeMismatchError, show } from "./errors.ts";
-import type { LeafInfo } from "./expr/node.ts";
+import type { CompiledOptimizer, CompileOptions } from "./compiledOptimizer.ts";
+import { requireOneOf } from "./errors.ts";
 import { verifyProgram } from "./expr/verify.ts";
 import { withStatistics } from "./inspect.ts";
 import { type Optimizer, requireOptimizer, toProgram } from "./optimizer.ts";
-import { Executor } from "./runtime/executor.ts";
 import { Numbers } from "./runtime/numbers.ts";
-import { commit, type Part, sequence } from "./runtime/sequence.ts";
-import { type Tensor, TensorClass } from "./runtime/tensor.ts";
-import { checkState, loadLeaf, type OptimizerState, saveLeaf } from "./state.ts";
-import { flatten, isNumericArray, sizeOf, type Tree } from "./tree.ts";
+import { checkParams, infosOf } from "./tree.ts";
 
 /**
  * Binds an optimizer to parameters and compiles it.
@@ -39,391 +25,39 @@ import { flatten, isNumericArray, sizeOf, type Tree } from "./tree.ts";
  */
 export function compileOptimizer<D extends DType = "float32">(
   optimizer: Optimizer,
-  options: CompileOptions<D>,
+  {
+    params,
+    learningRate,
+    backend = "auto",
+    dtype,
+    nonFinite = "propagate",
+    hyperparameters = {},
+    inspect = false,
+  }: CompileOptions<D>,
 ): CompiledOptimizer<D> {
-  // The arena holds arrays of the dtype that `options` name, float32 where they name none.
-  return new Compiled(optimizer, options) as CompiledOptimizer as CompiledOptimizer<D>;
-}
-
-/** Instructions over elements after which V8 has started to optimise any kernel, 1.6 times what was measured. */
-const WARMUP_INSTRUCTIONS = 1e6;
-
-class Compiled implements CompiledOptimizer {
-  readonly name: string;
-  readonly backend: Backend["name"];
-  readonly dtype: DType;
-  readonly params: Leaves;
-  readonly plans: readonly Plan[];
-
-  private readonly numbers: Numbers;
-  private readonly nonFinite: "propagate" | "skip" | "throw";
-  private readonly layout: ArenaLayout;
-  private readonly executor: Executor;
-  private readonly classes: readonly TensorClass[];
-  /** In the order of the parameters. */
-  private readonly tensors: readonly Tensor[];
-  private readonly tensorAt: ReadonlyMap<string, Tensor>;
-  private readonly globals: Readonly<Record<string, Float64Array>>;
-  /** The leaves of each slot of the gradient's ring, where all leaves have the same ring. */
-  private readonly gradientSlots: readonly Leaves[];
-  private steps = 0;
-  private calls = 0;
-  private skips = { total: 0, consecutive: 0 };
-
-  constructor(
-    optimizer: Optimizer,
-    {
-      params,
-      learningRate,
-      backend = "auto",
-      dtype = "float32",
-      nonFinite = "propagate",
-      hyperparameters = {},
-      inspect = false,
-    }: CompileOptions,
-  ) {
-    requireOptimizer("compileOptimizer", "`optimizer`", optimizer);
-    const leaves = checkParams(params);
-    requireOneOf("compileOptimizer", "dtype", dtype, ["float32", "float64"]);
-    requireOneOf("compileOptimizer", "nonFinite", nonFinite, ["propagate", "skip", "throw"]);
-    const program = withStatistics(toProgram(optimizer), inspect);
-    this.numbers = new Numbers(program.hyperparameters, { ...hyperparameters, learningRate });
-
-    const chosen = chooseBackend(backend);
-    this.name = optimizer.name;
-    this.backend = chosen.name;
-    this.dtype = dtype;
-    this.nonFinite = nonFinite;
-    verifyProgram(program);
-    const infos = Object.entries(leaves).map(([path, { shape }]): LeafInfo => ({ path, shape }));
-    const { classes, sites } = specialise(program, infos);
-    const planned = classes.map((each) => ({
-      plan: plan(each.program, dtype, sites),
-      leaves: each.leaves.map((index) => infos[index] as LeafInfo),
-    }));
-    this.plans = planned.map((each) => each.plan);
-
-    const kernels = [...this.plans.flatMap(phasesOf).flatMap(kernelsOf), GUARD];
-    const contents = planned.map((each) => ({
-      leaves: each.leaves,
-      arrays: each.plan.arrays,
-      columns: Math.max(
-        ...phasesOf(each.plan).flatMap(({ passes }) => passes.map(({ columns }) => columns.length)),
-      ),
-    }));
-    this.layout = layOut(contents, dtype, frameBytes(kernels));
-    const memory = chosen.allocate(this.layout.bytes);
-    const loaded = chosen.load(kernels, dtype, memory, this.layout.scratch);
-    this.executor = new Executor(
-      memory,
-      dtype,
-      new Map(kernels.map((kernel, i) => [kernel, loaded[i] as (typeof loaded)[number]])),
-    );
-    this.warmUp(memory.buffer);
-
-    this.globals = Object.fromEntries(
-      Object.entries(program.state).flatMap(([key, { scope, init }]) =>
-        scope === "step" ? [[key, Float64Array.of(init as number)]] : [],
-      ),
-    );
-    this.classes = planned.map(
-      (each, i) =>
-        new TensorClass(
-          each.plan,
-          this.layout.classes[i] as ArenaLayout["classes"][number],
-          each.leaves,
-          dtype,
-          memory,
-          this.globals,
-        ),
-    );
-    this.tensorAt = new Map(
-      this.classes.flatMap(({ tensors }) => tensors.map((tensor) => [tensor.leaf.path, tensor])),
-    );
-    this.tensors = infos.map(({ path }) => this.tensorAt.get(path) as Tensor);
-    this.params = this.leavesOf(PARAMS, () => 0);
-    const slots = this.plans.map(({ arrays }) => arrays[GRADIENT]?.slots ?? 1);
-    this.gradientSlots = slots.every((count) => count === slots[0])
-      ? Array.from({ length: slots[0] ?? 1 }, (_, slot) => this.leavesOf(GRADIENT, () => slot))
-      : [];
-    this.initialise(leaves);
-  }
-
-  get count(): number {
-    return this.steps;
-  }
-
-  get phase(): number {
-    return this.calls;
-  }
-
-  get skipped(): { readonly total: number; readonly consecutive: number } {
-    return { ...this.skips };
-  }
-
-  get hyperparameters(): Readonly<Record<string, number>> {
-    const { lr, ...others } = this.numbers.at(this.steps);
-    return { learningRate: lr as number, ...others };
-  }
-
-  get gradients(): Leaves {
-    const slots = this.tensors.map((tensor) => gradientSlot(tensor));
-    const first = this.gradientSlots[slots[0] ?? 0];
-    return first !== undefined && slots.every((slot) => slot === slots[0])
-      ? first
-      : this.leavesOf(GRADIENT, gradientSlot);
-  }
-
-  get stateBytes(): number {
-    const width = this.dtype === "float32" ? 4 : 8;
-    let [bytes, elements] = [0, 0];
-    for (const { owner, extent, state } of this.tensors) {
-      const arrays = owner.plan.arrays.reduce((sum, _, array) => sum + owner.kept(array), 0);
-      const vectors = owner.plan.hostState.filter(({ scope }) => isVector(scope));
-      bytes += arrays * width * extent.size;
-      bytes += vectors.reduce((sum, { key }) => sum + 8 * (state[key]?.length ?? 0), 0);
-      elements += extent.size;
-    }
-    return elements === 0 ? 0 : bytes / elements;
-  }
-
-  step(
-    gradients?: Readonly<Record<string, NumericArray | null | undefined>> | null,
-    { inspect = false }: StepOptions = {},
-  ): StepResult {
-    const numbers = this.numbers.at(this.steps);
-    if (inspect && this.plans.some(({ inspected }) => inspected === undefined)) {
-      throw new TypeError(
-        "step: the optimizer must be compiled to be inspected, got `inspect` without; pass inspect: true to compileOptimizer",
-      );
-    }
-    const active = new Set(
-      gradients === undefined || gradients === null ? this.tensors : this.accept(gradients),
-    );
-    if (this.nonFinite !== "propagate") {
-      const culprit = this.tensors.find((tensor) => active.has(tensor) && !this.isFinite(tensor));
-      if (culprit !== undefined) {
-        this.skips = { total: this.skips.total + 1, consecutive: this.skips.consecutive + 1 };
-        if (this.nonFinite === "throw") {
-          throw new NonFiniteError("step", this.steps + 1, culprit.leaf.path);
-        }
-        return { status: "skipped" };
-      }
-    }
-    const phaseOf = ({ before, step, inspected }: Plan): PhasePlan =>
-      before[this.calls] ?? (inspect ? (inspected as PhasePlan) : step);
-    const parts = this.classes.map((owner): Part => {
-      const phase = phaseOf(owner.plan);
-      return { owner, phase, active: owner.tensors.filter((tensor) => active.has(tensor)) };
-    });
-    for (const call of sequence(parts, numbers)) {
-      this.executor.run(call);
-    }
-    const status = parts[0]?.phase.status ?? "stepped";
-    commit(parts, status === "stepped");
-    this.calls = status === "stepped" ? 0 : this.calls + 1;
-    this.steps += status === "stepped" ? 1 : 0;
-    this.skips = { ...this.skips, consecutive: 0 };
-    return inspect && status === "stepped"
-      ? { status, statistics: statisticsOf(parts) }
-      : { status };
-  }
-
-  set(changes: Changes): void {
-    this.numbers.set("set", changes, this.steps);
-  }
-
-  evaluationParams(): Leaves {
-    const numbers = this.numbers.at(this.steps);
-    const evaluated = this.tensors.map((tensor): [string, Leaf] => {
-      const { owner, leaf } = tensor;
-      const phase = owner.plan.evaluation;
-      let data: NumericArray = tensor.view(PARAMS, 0).slice();
-      if (phase !== undefined) {
-        for (const call of sequence([{ owner, phase, active: [tensor] }], numbers)) {
-          data = this.executor.evaluate(call, this.layout.warmup, WARMUP_ELEMENTS);
-        }
-      }
-      return [leaf.path, { shape: leaf.shape, data }];
-    });
-    return Object.fromEntries(evaluated);
-  }
-
-  save(): OptimizerState {
-    const { learningRate: _, ...hyperparameters } = this.hyperparameters;
-    return {
-      format: "adastra-optimizer/2",
-      optimizer: this.name,
-      dtype: this.dtype,
-      count: this.steps,
-      phase: this.calls,
-      hyperparameters,
-      global: Object.fromEntries(
-        Object.entries(this.globals).map(([key, state]) => [key, state[0] as number]),
-      ),
-      leaves: Object.fromEntries(
-        this.tensors.map((tensor) => [tensor.leaf.path, saveLeaf(tensor)]),
-      ),
-    };
-  }
-
-  load(state: OptimizerState): void {
-    checkState("load", state, {
-      optimizer: this.name,
-      dtype: this.dtype,
-      phases: 1 + (this.plans[0]?.before.length ?? 0),
-      hyperparameters: this.numbers.keys,
-      global: Object.keys(this.globals),
-      tensors: this.tensors,
-    });
-    this.numbers.restore("load", state.hyperparameters);
-    this.steps = state.count;
-    this.calls = state.phase;
-    for (const [key, global] of Object.entries(this.globals)) {
-      global[0] = state.global[key] as number;
-    }
-    for (const tensor of this.tensors) {
-      loadLeaf(tensor, state.leaves[tensor.leaf.path] as OptimizerState["leaves"][string]);
-    }
-  }
-
-  private initialise(leaves: Leaves): void {
-    for (const tensor of this.tensors) {
-      const { data } = leaves[tensor.leaf.path] as Leaf;
-      tensor.view(PARAMS, 0).set(data);
-      tensor.owner.plan.arrays.forEach(({ slots, init }, array) => {
-        for (let slot = 0; slot < slots && init !== 0; slot++) {
-          const view = tensor.view(array, slot);
-          if (init === "params") {
-            view.set(data);
-          } else {
-            view.fill(init);
-          }
-        }
-      });
-    }
-  }
-
-  /**
-   * Pays at construction what the first steps would pay: the system hands out a page of fresh memory when it
-   * is first touched, and first calls run in WebAssembly's baseline compiler until the optimised one is ready.
-   */
-  private warmUp(buffer: ArrayBuffer): void {
-    const bytes = new Uint8Array(buffer);
-    for (let page = 0; page < bytes.length; page += 4096) {
-      bytes[page] = 0;
-    }
-    const kernels = [...this.plans.flatMap(({ step }) => kernelsOf(step)), GUARD];
-    for (const kernel of this.backend === "wasm" ? kernels : []) {
-      this.executor.warmUp(kernel, this.layout.warmup, WARMUP_ELEMENTS, WARMUP_INSTRUCTIONS);
-    }
-  }
-
-  /** Copies gradients into the arena and names the tensors that have one; copies nothing when one is wrong. */
-  private accept(gradients: Readonly<Record<string, NumericArray | null | undefined>>): Tensor[] {
-    const given: [tensor: Tensor, data: NumericArray][] = [];
-    for (const [path, data] of Object.entries(gradients)) {
-      const tensor = this.tensorAt.get(path);
-      if (tensor === undefined) {
-        const paths = this.tensors.map(({ leaf }) => leaf.path);
-        const shown = paths.slice(0, 8).join(", ") + (paths.length > 8 ? ", ..." : "");
-        throw new RangeError(
-          `step: gradients must belong to leaves, got "${path}"; leaves are ${shown}`,
-        );
-      }
-      if (data === null || data === undefined) {
-        continue;
-      }
-      if (!isNumericArray(data)) {
-        throw new TypeError(
-          `step: the gradient of leaf "${path}" must be a Float32Array or Float64Array, got ${show(data)}; convert it`,
-        );
-      }
-      if (data.length !== tensor.extent.size) {
-        throw new ShapeMismatchError("step", path, tensor.leaf.shape, [data.length]);
-      }
-      given.push([tensor, data]);
-    }
-    for (const [tensor, data] of given) {
-      tensor.view(GRADIENT, gradientSlot(tensor)).set(data);
-    }
-    return given.map(([tensor]) => tensor);
-  }
-
-  private isFinite(tensor: Tensor): boolean {
-    return Number.isFinite(this.executor.largest(GUARD, tensor, GRADIENT, gradientSlot(tensor)));
-  }
-
-  /** Every leaf of an array, as views. */
-  private leavesOf(array: number, slotOf: (tensor: Tensor) => number): Leaves {
-    const leaves: Record<string, Leaf> = {};
-    for (const tensor of this.tensors) {
-      const { path, shape } = tensor.leaf;
-      leaves[path] = { shape, data: tensor.view(array, slotOf(tensor)) };
-    }
-    return leaves;
-  }
-}
-
-/** max |g| over a tensor: NaN or infinite exactly when an element is. */
-const GUARD: Kernel = {
-  name: "guard",
-  streams: ["g"],
-  scalars: [],
-  body: [
-    { op: "load", stream: 0 },
-    { op: "abs", a: 0 },
-  ],
-  stores: [],
-  reductions: [{ kind: "max", value: 1 }],
-};
-
-/** Where the gradient of a tensor's next step is written. */
-function gradientSlot(tensor: Tensor): number {
-  return tensor.owner.slotAt(GRADIENT, tensor.count + 1, 0);
-}
-
-function phasesOf({ step, before, inspected, evaluation }: Plan): PhasePlan[] {
-  return [step, ...before, inspected, evaluation].filter((phase) => phase !== undefined);
-}
-
-function kernelsOf({ passes }: PhasePlan): Kernel[] {
-  return passes.flatMap(({ steady, refresh }) =>
-    refresh === undefined ? [steady.kernel] : [steady.kernel, refresh.kernel],
-  );
-}
-
-function isVector(scope: string): boolean {
-  return scope === "row" || scope === "column";
-}
-
-function statisticsOf(parts: readonly Part[]): Statistics {
-  return Object.fromEntries(
-    parts.flatMap(({ phase, active }) =>
-      active.map((tensor) => [
-        tensor.leaf.path,
-        Object.fromEntries(
-          phase.inspect.map(({ name, slot }) => [
-            name,
-            tensor.valuesOf(phase).numbers[slot] as number,
-          ]),
-        ),
-      ]),
-    ),
-  );
-}
-
-function checkParams(params: Tree): Leaves {
-  const leaves = flatten(params);
-  if (Object.keys(leaves).length === 0) {
-    throw new TypeError(
-      "compileOptimizer: `params` must hold at least one leaf { shape, data }, got none; pass model parameters",
-    );
-  }
-  for (const [path, { shape, data }] of Object.entries(leaves)) {
-    if (data.length !== sizeOf(shape) || shape.some((n) => !(Number.isSafeInteger(n) && n >= 0))) {
-      throw new ShapeMismatchError("compileOptimizer", path, shape, [data.length]);
-    }
-  }
-  return leaves;
+  requireOptimizer("compileOptimizer", "`optimizer`", optimizer);
+  const leaves = checkParams("compileOptimizer", params);
+  const kept: DType = dtype ?? "float32";
+  requireOneOf("compileOptimizer", "dtype", kept, ["float32", "float64"]);
+  requireOneOf("compileOptimizer", "nonFinite", nonFinite, ["propagate", "skip", "throw"]);
+  const program = withStatistics(toProgram(optimizer), inspect);
+  const numbers = new Numbers(program.hyperparameters, { ...hyperparameters, learningRate });
+  const chosen = typeof backend === "object" ? backend : chooseBackend(backend);
+  verifyProgram(program);
+  const infos = infosOf(leaves);
+  const { classes, sites } = specialise(program, infos);
+  const binding = new Binding({
+    name: optimizer.name,
+    classes: classes.map((each) => ({
+      plan: plan(each.program, kept, sites),
+      leaves: each.leaves.map((index) => infos[index] as (typeof infos)[number]),
+    })),
+    leaves,
+    numbers,
+    backend: chosen,
+    dtype: kept,
+    nonFinite,
+  });
+  // The arena holds arrays of the dtype that was asked for, float32 where none was.
+  return binding as CompiledOptimizer as CompiledOptimizer<D>;
 }

@@ -15,8 +15,11 @@ export interface CompileOptions<D extends DType = DType> {
   readonly params: Tree;
   /** The learning rate α, or a schedule of it. */
   readonly learningRate: number | Schedule;
-  /** `"auto"` (default) takes the fastest that runs here: wasm, else js, else evaluate. */
-  readonly backend?: "auto" | Backend["name"];
+  /**
+   * `"auto"` (default) takes the fastest that runs here: wasm, else js, else evaluate. Or a backend itself, such as the
+   * threads of `@adastra/core/threads`.
+   */
+  readonly backend?: "auto" | Backend["name"] | Backend;
   /** Of parameters, gradients and state; default float32. */
   readonly dtype?: D;
   /**

@@ -140,7 +140,9 @@ export function defineOptimizer<K extends string, H extends string>(
   name: string,
   state: Readonly<Record<K, StateSpec>>,
   hyperparameters: Hyperparameters<H>,
-  step: (inputs: StepInputs & Readonly<Record<K | H, Expr>>) => StepOutputs<K>,
+  step: (
+    inputs: StepInputs & Readonly<Record<K, Expr>> & Readonly<Record<H, Expr>>,
+  ) => StepOutputs<K>,
 ): Optimizer<K>;
 export function defineOptimizer<K extends string>(
   name: string,

@@ -48,6 +48,21 @@ export interface StateShape {
   readonly tensors: readonly Tensor[];
 }
 
+/** Puts parameters and state to where they start. */
+export function startLeaf(tensor: Tensor, params: NumericArray): void {
+  tensor.view(PARAMS, 0).set(params);
+  tensor.owner.plan.arrays.forEach(({ slots, init }, array) => {
+    for (let slot = 0; slot < slots && init !== 0; slot++) {
+      const view = tensor.view(array, slot);
+      if (init === "params") {
+        view.set(params);
+      } else {
+        view.fill(init);
+      }
+    }
+  });
+}
+
 /** Parameters and state of a leaf, copied. */
 export function saveLeaf(tensor: Tensor): LeafState {
   const { owner, leaf, count } = tensor;

@@ -1,6 +1,8 @@
 /** Parameter trees: nested records of leaves, addressed by path (`"dense1/kernel"`). */
 
 import type { Leaf, Leaves, NumericArray } from "./contracts.ts";
+import { ShapeMismatchError } from "./errors.ts";
+import type { LeafInfo } from "./expr/node.ts";
 
 /** Nested records ending in leaves. */
 export type Tree<A extends NumericArray = NumericArray> = {
@@ -42,6 +44,27 @@ export function flatten<A extends NumericArray>(tree: Tree<A>): Leaves<A> {
   }
   walk(tree, "");
   return leaves;
+}
+
+/** The leaves of parameters, at least one, each with as many numbers as its shape has. */
+export function checkParams(where: string, params: Tree): Leaves {
+  const leaves = flatten(params);
+  if (Object.keys(leaves).length === 0) {
+    throw new TypeError(
+      `${where}: \`params\` must hold at least one leaf { shape, data }, got none; pass model parameters`,
+    );
+  }
+  for (const [path, { shape, data }] of Object.entries(leaves)) {
+    if (data.length !== sizeOf(shape) || shape.some((n) => !(Number.isSafeInteger(n) && n >= 0))) {
+      throw new ShapeMismatchError(where, path, shape, [data.length]);
+    }
+  }
+  return leaves;
+}
+
+/** Path and shape of each leaf. */
+export function infosOf(leaves: Leaves): LeafInfo[] {
+  return Object.entries(leaves).map(([path, { shape }]) => ({ path, shape }));
 }
 
 /** Number of elements of a shape; 1 for a scalar. */

@@ -13,3 +13,8 @@ declare namespace WebAssembly {
   }
   function validate(bytes: Uint8Array): boolean;
 }
+
+/** Bytes of base64 text, as characters: in every browser and in Node. */
+declare function atob(text: string): string;
+/** The base64 text of bytes, given as characters. */
+declare function btoa(characters: string): string;

@@ -8,7 +8,7 @@ import { adashift } from "../optimizers/adashift.ts";
 import { cprop } from "../optimizers/cprop.ts";
 import { sgd } from "../optimizers/sgd.ts";
 import { mulberry32 } from "../random.ts";
-import { cosine } from "../schedules/schedules.ts";
+import { cosine } from "../schedules/cosine.ts";
 import type { OptimizerState } from "../state.ts";
 import { chain } from "../transforms/chain.ts";
 import { clipByGlobalNorm } from "../transforms/clip.ts";

@@ -42,7 +42,7 @@ export interface Reduction {
 export interface Pass {
   readonly steady: Variant;
   /** For the blocks whose windows are summed anew this step; absent without windows. */
-  readonly refresh: Variant | undefined;
+  readonly refresh?: Variant | undefined;
   /** What the kernel reduces, in its order. */
   readonly reductions: readonly Reduction[];
   /** Numbers of the columns that the kernel reads or makes; its column streams are indices into them. */
@@ -88,9 +88,9 @@ export interface Plan {
   /** Calls before the step, in order. */
   readonly before: readonly PhasePlan[];
   /** The step again, with what `inspect` asked for. */
-  readonly inspected: PhasePlan | undefined;
+  readonly inspected?: PhasePlan | undefined;
   /** Makes the parameters to evaluate with: one store, stream 0. */
-  readonly evaluation: PhasePlan | undefined;
+  readonly evaluation?: PhasePlan | undefined;
   readonly hostState: readonly HostState[];
   /** State keys that turned out to be the same array, by the key they live on under. */
   readonly twins: Readonly<Record<string, string>>;

@@ -6,11 +6,10 @@
  *     update = −αₜ m̂ₜ / (√ŝₜ + ε)
  */
 
-import { requireNonNegative } from "../errors.ts";
 import { add, lerp, neg, square, sub } from "../expr/build.ts";
-import { defineOptimizer, type Optimizer, perElement } from "../optimizer.ts";
+import { defineOptimizer, nonNegative, type Optimizer, perElement } from "../optimizer.ts";
 import { withDecay } from "../transforms/weightDecay.ts";
-import { type AdamOptions, correctedStep, requireAdam } from "./adam.ts";
+import { type AdamOptions, adamRates, correctedStep } from "./adam.ts";
 
 export interface AdabeliefOptions extends Omit<AdamOptions, "eps"> {
   /** ε, at least 0, default 1e-16; added after the root. */
@@ -41,10 +40,10 @@ export function adabelief({
   epsRoot = 1e-16,
   ...decay
 }: AdabeliefOptions = {}): Optimizer {
-  requireAdam("adabelief", b1, b2, eps);
-  requireNonNegative("adabelief", "epsRoot", epsRoot);
   const state = { mu: perElement(), s: perElement() };
-  const believing = defineOptimizer("adabelief", state, ({ g, mu, s, t, lr }) => {
+  const rates = { ...adamRates(b1, b2, eps), epsRoot: nonNegative(epsRoot) };
+  const believing = defineOptimizer("adabelief", state, rates, (inputs) => {
+    const { g, mu, s, t, lr, b1, b2, eps, epsRoot } = inputs;
     const m = lerp(mu, g, sub(1, b1));
     const surprise = add(lerp(s, square(sub(g, m)), sub(1, b2)), epsRoot);
     const update = neg(correctedStep(lr, m, surprise, b1, b2, eps, t));

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { mulberry32 } from "../random.ts";
-import { cosine } from "../schedules/schedules.ts";
+import { cosine } from "../schedules/cosine.ts";
 import { adabound } from "./adabound.ts";
 import { draws, elements, paramsOf, take } from "./testSteps.ts";
 

@@ -8,7 +8,7 @@
  *     update = −ηₜ mₜ
  */
 
-import { requireNonNegative, requirePositive } from "../errors.ts";
+import { requirePositive } from "../errors.ts";
 import {
   add,
   clamp,
@@ -26,13 +26,15 @@ import {
 import type { Expr } from "../expr/node.ts";
 import {
   defineOptimizer,
+  nonNegative,
   type Optimizer,
   perElement,
   perTensor,
+  positive,
   type StateSpec,
 } from "../optimizer.ts";
 import { withDecay } from "../transforms/weightDecay.ts";
-import { type AdamOptions, correction, requireAdam } from "./adam.ts";
+import { type AdamOptions, adamRates, correction } from "./adam.ts";
 
 export interface AdaboundOptions extends AdamOptions {
   /** α*, at least 0, default 0.1: the rate of SGD that the bounds close in on, at the schedule's start. */
@@ -72,9 +74,6 @@ export function adabound({
   initialLearningRate,
   ...decay
 }: AdaboundOptions = {}): Optimizer {
-  requireAdam("adabound", b1, b2, eps);
-  requireNonNegative("adabound", "finalLearningRate", finalLearningRate);
-  requirePositive("adabound", "gamma", gamma);
   if (initialLearningRate !== undefined) {
     requirePositive("adabound", "initialLearningRate", initialLearningRate);
   }
@@ -84,8 +83,13 @@ export function adabound({
     nu: perElement(),
     ...(remembers ? { initialRate: perTensor() } : {}),
   };
-  const bounded = defineOptimizer("adabound", state, (inputs) => {
-    const { g, t, lr } = inputs;
+  const rates = {
+    ...adamRates(b1, b2, eps),
+    finalLearningRate: nonNegative(finalLearningRate),
+    gamma: positive(gamma),
+  };
+  const bounded = defineOptimizer("adabound", state, rates, (inputs) => {
+    const { g, t, lr, b1, b2, eps, finalLearningRate, gamma } = inputs;
     // `initialRate` is read only where it is declared.
     const { mu, nu, initialRate } = inputs as typeof inputs &
       Record<"mu" | "nu" | "initialRate", Expr>;

@@ -9,7 +9,7 @@
 
 import { requireNonNegative, requireOneOf } from "../errors.ts";
 import { add, div, gt, mul, neg, select, sqrt, square, sub } from "../expr/build.ts";
-import { defineOptimizer, type Optimizer, perElement } from "../optimizer.ts";
+import { defineOptimizer, nonNegative, type Optimizer, perElement } from "../optimizer.ts";
 import { type DecayOptions, withDecay } from "../transforms/weightDecay.ts";
 
 export interface AdagradOptions extends DecayOptions {
@@ -46,11 +46,11 @@ export function adagrad({
   ...decay
 }: AdagradOptions = {}): Optimizer {
   requireOneOf("adagrad", "convention", convention, ["torch", "optax"]);
-  requireNonNegative("adagrad", "eps", eps);
-  requireNonNegative("adagrad", "learningRateDecay", learningRateDecay);
   requireNonNegative("adagrad", "initialAccumulator", initialAccumulator);
   const state = { sum: perElement(initialAccumulator) };
-  const summing = defineOptimizer("adagrad", state, ({ g, sum, t, lr }) => {
+  const rates = { eps: nonNegative(eps), learningRateDecay: nonNegative(learningRateDecay) };
+  const summing = defineOptimizer("adagrad", state, rates, (inputs) => {
+    const { g, sum, t, lr, eps, learningRateDecay } = inputs;
     const s = add(sum, square(g));
     const rate = div(lr, add(1, mul(sub(t, 1), learningRateDecay)));
     const step = mul(rate, g);

@@ -10,7 +10,7 @@
  *     update = −αₜ β₀^(1−d) mₜ / (1 − qₜ)
  */
 
-import { requireDecay, requireNonNegative, requireOneOf, requireShare } from "../errors.ts";
+import { requireOneOf, requireShare } from "../errors.ts";
 import {
   add,
   clamp,
@@ -26,7 +26,13 @@ import {
   square,
   sub,
 } from "../expr/build.ts";
-import { defineOptimizer, type Optimizer, perElement } from "../optimizer.ts";
+import {
+  decayRate,
+  defineOptimizer,
+  nonNegative,
+  type Optimizer,
+  perElement,
+} from "../optimizer.ts";
 import { withDecay } from "../transforms/weightDecay.ts";
 import { correction } from "./adam.ts";
 
@@ -67,8 +73,6 @@ export function adai({
   weightDecay = 0,
   decay = "l2",
 }: AdaiOptions = {}): Optimizer {
-  requireNonNegative("adai", "b0", b0);
-  requireDecay("adai", "b2", b2);
   requireShare("adai", "eps", eps, "(0, 1]");
   requireShare("adai", "dampening", dampening);
   requireOneOf("adai", "decay", decay, ["l2", "decoupled", "stable"]);
@@ -76,8 +80,9 @@ export function adai({
   const inertial = defineOptimizer(
     "adai",
     { nu: perElement(), mu: perElement(), q: perElement(1) },
-    ({ g, nu, mu, q, t, lr }) => {
-      const v = lerp(nu, square(g), 1 - b2);
+    { b0: nonNegative(b0), b2: decayRate(b2) },
+    ({ g, nu, mu, q, t, lr, b0, b2 }) => {
+      const v = lerp(nu, square(g), sub(1, b2));
       const c = correction(b2, t);
       const vBar = mean(mul(v, div(1, c)), "all");
       // By the root twice: 1/(c v̄) itself leaves float32 where v̄ is below 3e-39, and 0·∞ is NaN.
@@ -89,7 +94,7 @@ export function adai({
       const open = sub(1, inertia);
       const gain = dampening === 1 ? open : dampening === 0 ? 1 : pow(open, dampening);
       const m = add(mul(inertia, mu), mul(gain, g));
-      const rate = mul(lr, b0 ** (1 - dampening));
+      const rate = mul(lr, dampening === 1 ? 1 : pow(b0, 1 - dampening));
       return {
         update: neg(div(mul(rate, m), sub(1, product))),
         next: { nu: v, mu: m, q: product },

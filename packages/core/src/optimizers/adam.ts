@@ -8,10 +8,30 @@
  *     AMSGrad   hₜ = max(hₜ₋₁, vₜ) takes the place of vₜ under the root
  */
 
-import { requireDecay, requireNonNegative, requireOneOf } from "../errors.ts";
-import { add, div, lerp, max, mul, neg, pow, sqrt, square, sub } from "../expr/build.ts";
+import { requireOneOf } from "../errors.ts";
+import {
+  add,
+  div,
+  lerp,
+  max,
+  mul,
+  neg,
+  type Operand,
+  pow,
+  sqrt,
+  square,
+  sub,
+} from "../expr/build.ts";
 import type { Expr } from "../expr/node.ts";
-import { defineOptimizer, type Optimizer, perElement, type StateSpec } from "../optimizer.ts";
+import {
+  decayRate,
+  defineOptimizer,
+  type Hyperparameter,
+  nonNegative,
+  type Optimizer,
+  perElement,
+  type StateSpec,
+} from "../optimizer.ts";
 import { type DecayOptions, withDecay } from "../transforms/weightDecay.ts";
 
 export interface AdamOptions extends DecayOptions {
@@ -38,11 +58,11 @@ export interface AdamOptions extends DecayOptions {
  * @example compileOptimizer(adam(), { params, learningRate: 1e-3 })
  */
 export function adam({ b1 = 0.9, b2 = 0.999, eps = 1e-8, ...decay }: AdamOptions = {}): Optimizer {
-  requireAdam("adam", b1, b2, eps);
   const state = { mu: perElement(), nu: perElement() };
-  const plain = defineOptimizer("adam", state, ({ g, mu, nu, t, lr }) => {
-    const m = lerp(mu, g, 1 - b1);
-    const v = lerp(nu, square(g), 1 - b2);
+  const rates = adamRates(b1, b2, eps);
+  const plain = defineOptimizer("adam", state, rates, ({ g, mu, nu, t, lr, b1, b2, eps }) => {
+    const m = lerp(mu, g, sub(1, b1));
+    const v = lerp(nu, square(g), sub(1, b2));
     return { update: neg(correctedStep(lr, m, v, b1, b2, eps, t)), next: { mu: m, nu: v } };
   });
   return withDecay(plain, decay);
@@ -90,7 +110,6 @@ export function amsgrad({
   convention = "torch",
   ...decay
 }: AmsgradOptions = {}): Optimizer {
-  requireAdam("amsgrad", b1, b2, eps);
   requireOneOf("amsgrad", "convention", convention, ["torch", "optax", "inplace"]);
   const inPlace = convention === "inplace";
   const state: Record<string, StateSpec> = {
@@ -98,12 +117,12 @@ export function amsgrad({
     nu: perElement(),
     ...(inPlace ? {} : { nuMax: perElement() }),
   };
-  const growing = defineOptimizer("amsgrad", state, (inputs) => {
-    const { g, t, lr } = inputs;
+  const growing = defineOptimizer("amsgrad", state, adamRates(b1, b2, eps), (inputs) => {
+    const { g, t, lr, b1, b2, eps } = inputs;
     // `nuMax` is read only where it is declared.
     const { mu, nu, nuMax } = inputs as typeof inputs & Record<"mu" | "nu" | "nuMax", Expr>;
-    const m = lerp(mu, g, 1 - b1);
-    const average = lerp(nu, square(g), 1 - b2);
+    const m = lerp(mu, g, sub(1, b1));
+    const average = lerp(nu, square(g), sub(1, b2));
     if (inPlace) {
       const v = max(nu, average);
       return { update: neg(correctedStep(lr, m, v, b1, b2, eps, t)), next: { mu: m, nu: v } };
@@ -121,7 +140,7 @@ export function amsgrad({
 }
 
 /** 1 − βᵗ: what an average that starts at zero lacks after t steps. */
-export function correction(b: number, t: Expr): Expr {
+export function correction(b: Operand, t: Expr): Expr {
   return sub(1, pow(b, t));
 }
 
@@ -133,9 +152,9 @@ export function correctedStep(
   lr: Expr,
   m: Expr,
   v: Expr,
-  b1: number,
-  b2: number,
-  eps: number,
+  b1: Operand,
+  b2: Operand,
+  eps: Operand,
   t: Expr,
 ): Expr {
   const root = sqrt(correction(b2, t));
@@ -143,8 +162,11 @@ export function correctedStep(
 }
 
 /** The ranges of what Adam and its kin have in common. */
-export function requireAdam(where: string, b1: number, b2: number, eps: number): void {
-  requireDecay(where, "b1", b1);
-  requireDecay(where, "b2", b2);
-  requireNonNegative(where, "eps", eps);
+/** β₁, β₂ and ε, checked where an optimizer is defined. */
+export function adamRates(
+  b1: number,
+  b2: number,
+  eps: number,
+): Readonly<Record<"b1" | "b2" | "eps", Hyperparameter>> {
+  return { b1: decayRate(b1), b2: decayRate(b2), eps: nonNegative(eps) };
 }

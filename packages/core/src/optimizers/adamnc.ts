@@ -7,9 +7,15 @@
  *     update = −(αₜ/√t) mₜ / (√vₜ + ε)
  */
 
-import { requireDecay, requireNonNegative, requireOneOf } from "../errors.ts";
+import { requireOneOf } from "../errors.ts";
 import { add, div, lerp, mul, neg, sqrt, square, sub } from "../expr/build.ts";
-import { defineOptimizer, type Optimizer, perElement } from "../optimizer.ts";
+import {
+  decayRate,
+  defineOptimizer,
+  nonNegative,
+  type Optimizer,
+  perElement,
+} from "../optimizer.ts";
 import { withDecay } from "../transforms/weightDecay.ts";
 import type { AdamOptions } from "./adam.ts";
 
@@ -40,11 +46,11 @@ export function adamnc({
   schedule = "1/sqrt(t)",
   ...decay
 }: AdamncOptions = {}): Optimizer {
-  requireDecay("adamnc", "b1", b1);
-  requireNonNegative("adamnc", "eps", eps);
   requireOneOf("adamnc", "schedule", schedule, ["1/sqrt(t)", "constant"]);
   const state = { mu: perElement(), nu: perElement() };
-  const averaging = defineOptimizer("adamnc", state, ({ g, mu, nu, t, lr }) => {
+  const rates = { b1: decayRate(b1), eps: nonNegative(eps) };
+  const averaging = defineOptimizer("adamnc", state, rates, (inputs) => {
+    const { g, mu, nu, t, lr, b1, eps } = inputs;
     const m = lerp(mu, g, sub(1, b1));
     const v = lerp(nu, square(g), div(1, t));
     return { update: neg(div(mul(lr, m), add(sqrt(v), eps))), next: { mu: m, nu: v } };

@@ -10,7 +10,6 @@
 
 import {
   requireCount,
-  requireDecay,
   requireFlag,
   requireNonNegative,
   requireOneOf,
@@ -26,6 +25,7 @@ import {
   expm1,
   gt,
   lerp,
+  log,
   max,
   maximum,
   mean,
@@ -44,7 +44,9 @@ import {
 } from "../expr/build.ts";
 import { type Expr, scopeOf } from "../expr/node.ts";
 import {
+  decayRate,
   defineOptimizer,
+  nonNegative,
   type Optimizer,
   perElement,
   perTensor,
@@ -112,8 +114,6 @@ export function adashift({
   decoupled = false,
 }: AdaShiftOptions = {}): Optimizer {
   requireShare("adashift", "b1", b1);
-  requireDecay("adashift", "b2", b2);
-  requireNonNegative("adashift", "eps", eps);
   requireCount("adashift", "n", n);
   requireCount("adashift", "window", window);
   requireThat(window <= n, "adashift", "`window` must be at most `n`", window);
@@ -138,14 +138,15 @@ export function adashift({
     ...(warmup === "community" ? { mu: perElement() } : {}),
   };
 
-  const shifted = defineOptimizer("adashift", state, (inputs) => {
-    const { g, p, t, lr } = inputs;
+  const rates = { b2: decayRate(b2), eps: nonNegative(eps) };
+  const shifted = defineOptimizer("adashift", state, rates, (inputs) => {
+    const { g, p, t, lr, b2, eps } = inputs;
     // `k` and `mu` are read only where they are declared.
     const { nu, k, mu } = inputs as typeof inputs & Record<"nu" | "k" | "mu", Expr>;
     const next: Record<string, Expr> = {};
     const started = gt(t, n);
 
-    const v = lerp(nu, delay(reduce(square(g)), n), 1 - b2);
+    const v = lerp(nu, delay(reduce(square(g)), n), sub(1, b2));
     next.nu = v;
 
     let ready = started;
@@ -156,7 +157,7 @@ export function adashift({
       next.k = count;
       ready = gt(count, 0);
       // 1 − β₂ᵏ, without the cancellation of a small exponent
-      c = max(1e-8, neg(expm1(mul(count, Math.log(b2)))));
+      c = max(1e-8, neg(expm1(mul(count, log(b2)))));
     }
 
     let m = mul(w0, windowSum(g, b1, window));

@@ -35,8 +35,10 @@ import {
 } from "../expr/build.ts";
 import type { Expr } from "../expr/node.ts";
 import {
+  decayRate,
   type Optimizer,
   perElement,
+  positive,
   requireOptimizer,
   type StateSpec,
   uniqueKey,
@@ -89,6 +91,11 @@ export function cprop(
   requireOptimizer("cprop", "`inner`", inner);
   const meanGradient = uniqueKey("meanGradient", inner.state);
   const meanSquare = uniqueKey("meanSquare", inner.state);
+  // An average that the inner optimizer keeps at the same rate is one and the same: so must the rate be.
+  const rates = inner.hyperparameters ?? {};
+  const known = Object.keys(rates).find((key) => rates[key]?.value === beta);
+  const betaKey = known ?? uniqueKey("beta", rates);
+  const cKey = uniqueKey("c", rates);
   const state: Record<string, StateSpec> = {
     ...inner.state,
     [meanGradient]: perElement(),
@@ -98,16 +105,19 @@ export function cprop(
     ...inner,
     name: `cprop(${inner.name})`,
     state,
+    hyperparameters: { ...rates, [betaKey]: decayRate(beta), [cKey]: positive(c) },
     step: (inputs) => {
       const { g, t } = inputs;
-      const m = lerp(inputs[meanGradient] as Expr, g, 1 - beta);
-      const v = lerp(inputs[meanSquare] as Expr, square(g), 1 - beta);
+      const beta = inputs[betaKey] as Expr;
+      const open = sub(1, beta);
+      const m = lerp(inputs[meanGradient] as Expr, g, open);
+      const v = lerp(inputs[meanSquare] as Expr, square(g), open);
       const bc = correction(beta, t);
       const mean = mul(m, div(1, bc));
       const variance = max(sub(mul(v, div(1, bc)), square(mean)), 0);
-      const freedom = add(sub(div(bc, 1 - beta), 1), eps);
+      const freedom = add(sub(div(bc, open), 1), eps);
       const se = add(sqrt(mul(variance, select(le(t, 1), 0, div(1, freedom)))), eps);
-      const conformity = min(mul(c, twiceDistance(cdf, div(neg(mean), se))), 1);
+      const conformity = min(mul(inputs[cKey] as Expr, twiceDistance(cdf, div(neg(mean), se))), 1);
       const { update, next, inspect } = inner.step(inputs);
       return {
         update: mul(conformity, update),

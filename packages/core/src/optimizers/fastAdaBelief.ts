@@ -9,16 +9,18 @@
  *     p  = projection of x, where there is a box
  */
 
-import {
-  requireDecay,
-  requireFlag,
-  requireOneOf,
-  requirePositive,
-  requireShare,
-} from "../errors.ts";
+import { requireFlag, requireOneOf, requirePositive, requireShare } from "../errors.ts";
 import { add, clamp, div, lerp, max, mul, neg, square, sub } from "../expr/build.ts";
 import type { Expr } from "../expr/node.ts";
-import { defineOptimizer, type Optimizer, perElement, type StateSpec } from "../optimizer.ts";
+import {
+  decayRate,
+  defineOptimizer,
+  type Hyperparameter,
+  type Optimizer,
+  perElement,
+  positive,
+  type StateSpec,
+} from "../optimizer.ts";
 import { type DecayOptions, withDecay } from "../transforms/weightDecay.ts";
 
 export interface StronglyConvexOptions extends DecayOptions {
@@ -64,7 +66,7 @@ export function fastAdaBelief({
   weightDecay = 0,
   decoupled = false,
 }: FastAdaBeliefOptions = {}): Optimizer {
-  requireStronglyConvex("fastAdaBelief", { b1, gamma, delta, schedule });
+  requireOneOf("fastAdaBelief", "schedule", schedule, SCHEDULES);
   requireFlag("fastAdaBelief", "max", keepMax);
   if (box !== undefined) {
     requirePositive("fastAdaBelief", "box", box);
@@ -74,17 +76,22 @@ export function fastAdaBelief({
     s: perElement(),
     ...(keepMax ? { h: perElement() } : {}),
   };
-  const belief = defineOptimizer("fastAdaBelief", state, (inputs) => {
-    const { g, t, lr } = inputs;
-    // `h` is read only where it is declared.
-    const { mu, s, h: before } = inputs as typeof inputs & Record<"mu" | "s" | "h", Expr>;
-    const m = lerp(mu, g, 1 - b1);
-    const spread = lerp(s, square(sub(g, m)), div(gamma, t));
-    const h = keepMax ? max(before, spread) : spread;
-    const update = neg(div(mul(lr, m), add(h, div(delta, t))));
-    const next: Record<string, Expr> = { mu: m, s: spread, ...(keepMax ? { h } : {}) };
-    return { update, next };
-  });
+  const belief = defineOptimizer(
+    "fastAdaBelief",
+    state,
+    convexRates(b1, gamma, delta),
+    (inputs) => {
+      const { g, t, lr, b1, gamma, delta } = inputs;
+      // `h` is read only where it is declared.
+      const { mu, s, h: before } = inputs as typeof inputs & Record<"mu" | "s" | "h", Expr>;
+      const m = lerp(mu, g, sub(1, b1));
+      const spread = lerp(s, square(sub(g, m)), div(gamma, t));
+      const h = keepMax ? max(before, spread) : spread;
+      const update = neg(div(mul(lr, m), add(h, div(delta, t))));
+      const next: Record<string, Expr> = { mu: m, s: spread, ...(keepMax ? { h } : {}) };
+      return { update, next };
+    },
+  );
   const decayed = withDecay(belief, { weightDecay, decoupled });
   const timed = schedule === "1/t" ? overTime(decayed) : decayed;
   return box === undefined ? timed : boxed(timed, box);
@@ -109,12 +116,13 @@ export function sadam({
   weightDecay = 0,
   decoupled = false,
 }: StronglyConvexOptions = {}): Optimizer {
-  requireStronglyConvex("sadam", { b1, gamma, delta, schedule });
+  requireOneOf("sadam", "schedule", schedule, SCHEDULES);
   const convex = defineOptimizer(
     "sadam",
     { mu: perElement(), nu: perElement() },
-    ({ g, mu, nu, t, lr }) => {
-      const m = lerp(mu, g, 1 - b1);
+    convexRates(b1, gamma, delta),
+    ({ g, mu, nu, t, lr, b1, gamma, delta }) => {
+      const m = lerp(mu, g, sub(1, b1));
       const v = lerp(nu, square(g), div(gamma, t));
       const update = neg(div(mul(lr, m), add(v, div(delta, t))));
       return { update, next: { mu: m, nu: v } };
@@ -144,12 +152,16 @@ function boxed(optimizer: Optimizer, box: number): Optimizer {
   };
 }
 
-function requireStronglyConvex(
-  where: string,
-  { b1, gamma, delta, schedule }: Required<Omit<StronglyConvexOptions, keyof DecayOptions>>,
-): void {
-  requireDecay(where, "b1", b1);
-  requireShare(where, "gamma", gamma, "(0, 1]");
-  requirePositive(where, "delta", delta);
-  requireOneOf(where, "schedule", schedule, ["1/t", "constant"]);
+const SCHEDULES = ["1/t", "constant"] as const;
+
+function convexRates(
+  b1: number,
+  gamma: number,
+  delta: number,
+): Readonly<Record<"b1" | "gamma" | "delta", Hyperparameter>> {
+  const aboveZero: Hyperparameter = {
+    value: gamma,
+    check: (where, name, value) => requireShare(where, name, value, "(0, 1]"),
+  };
+  return { b1: decayRate(b1), gamma: aboveZero, delta: positive(delta) };
 }

@@ -11,12 +11,18 @@
  *     update = −αₜ m̂ₜ / (√v̂ₜ + ε)
  */
 
-import { requireNonNegative, requireOneOf, requireThat } from "../errors.ts";
+import { requireOneOf, requireThat } from "../errors.ts";
 import { add, div, lerp, mul, neg, pow, sqrt, square, sub } from "../expr/build.ts";
 import type { Expr } from "../expr/node.ts";
-import { defineOptimizer, type Optimizer, perElement, perTensor } from "../optimizer.ts";
+import {
+  defineOptimizer,
+  nonNegative,
+  type Optimizer,
+  perElement,
+  perTensor,
+} from "../optimizer.ts";
 import { withDecay } from "../transforms/weightDecay.ts";
-import { type AdamOptions, correction, requireAdam } from "./adam.ts";
+import { type AdamOptions, adamRates, correction } from "./adam.ts";
 
 export interface NadamOptions extends AdamOptions {
   /** ψ, at least 0, default 4e-3: how fast μₜ rises from β₁/2 to β₁; of the torch convention alone. */
@@ -50,12 +56,9 @@ export function nadam({
   convention = "torch",
   ...decay
 }: NadamOptions = {}): Optimizer {
-  requireAdam("nadam", b1, b2, eps);
   requireOneOf("nadam", "convention", convention, ["torch", "optax"]);
   if (convention === "torch") {
-    const psi = momentumDecay ?? 4e-3;
-    requireNonNegative("nadam", "momentumDecay", psi);
-    return withDecay(risingMomentum(b1, b2, eps, psi), decay);
+    return withDecay(risingMomentum(b1, b2, eps, momentumDecay ?? 4e-3), decay);
   }
   requireThat(
     momentumDecay === undefined,
@@ -69,10 +72,13 @@ export function nadam({
 
 function risingMomentum(b1: number, b2: number, eps: number, psi: number): Optimizer {
   const state = { mu: perElement(), nu: perElement(), muProduct: perTensor(1) };
-  return defineOptimizer("nadam", state, ({ g, mu, nu, muProduct, t, lr }) => {
+  const rates = { ...adamRates(b1, b2, eps), momentumDecay: nonNegative(psi) };
+  return defineOptimizer("nadam", state, rates, (inputs) => {
+    const { g, mu, nu, muProduct, t, lr, b1, b2, eps, momentumDecay } = inputs;
     const m = lerp(mu, g, sub(1, b1));
     const v = lerp(nu, square(g), sub(1, b2));
-    const momentum = (step: Expr): Expr => mul(b1, sub(1, mul(0.5, pow(0.96, mul(step, psi)))));
+    const momentum = (step: Expr): Expr =>
+      mul(b1, sub(1, mul(0.5, pow(0.96, mul(step, momentumDecay)))));
     const now = momentum(t);
     const ahead = momentum(add(t, 1));
     const product = mul(muProduct, now);
@@ -87,7 +93,8 @@ function risingMomentum(b1: number, b2: number, eps: number, psi: number): Optim
 
 function constantMomentum(b1: number, b2: number, eps: number): Optimizer {
   const state = { mu: perElement(), nu: perElement() };
-  return defineOptimizer("nadam", state, ({ g, mu, nu, t, lr }) => {
+  return defineOptimizer("nadam", state, adamRates(b1, b2, eps), (inputs) => {
+    const { g, mu, nu, t, lr, b1, b2, eps } = inputs;
     const m = lerp(mu, g, sub(1, b1));
     const v = lerp(nu, square(g), sub(1, b2));
     const ofMean = div(b1, correction(b1, add(t, 1)));
@@ -110,8 +117,9 @@ function lookAhead({
   ofGradient,
   b2,
   eps,
-}: Readonly<Record<"lr" | "t" | "g" | "m" | "v" | "ofMean" | "ofGradient", Expr>> &
-  Readonly<Record<"b2" | "eps", number>>): Expr {
+}: Readonly<
+  Record<"lr" | "t" | "g" | "m" | "v" | "ofMean" | "ofGradient" | "b2" | "eps", Expr>
+>): Expr {
   const root = sqrt(correction(b2, t));
   const rate = mul(lr, root);
   const direction = add(mul(mul(rate, ofMean), m), mul(mul(rate, ofGradient), g));

@@ -11,7 +11,7 @@ import { add, div, lerp, max, mul, neg, pow, sqrt, square, sub } from "../expr/b
 import type { Expr } from "../expr/node.ts";
 import { defineOptimizer, type Optimizer, perElement, type StateSpec } from "../optimizer.ts";
 import { withDecay } from "../transforms/weightDecay.ts";
-import { type AdamOptions, correction, requireAdam } from "./adam.ts";
+import { type AdamOptions, adamRates, correction } from "./adam.ts";
 
 export interface PadamOptions extends AdamOptions {
   /** p in [0, ½], default ¼: 0 is SGD with momentum, ½ is AMSGrad, without `max` Adam. */
@@ -45,7 +45,6 @@ export function padam({
   max: keepMax = true,
   ...decay
 }: PadamOptions = {}): Optimizer {
-  requireAdam("padam", b1, b2, eps);
   requireThat(
     typeof partial === "number" && partial >= 0 && partial <= 0.5,
     "padam",
@@ -58,8 +57,8 @@ export function padam({
     nu: perElement(),
     ...(keepMax ? { nuMax: perElement() } : {}),
   };
-  const partly = defineOptimizer("padam", state, (inputs) => {
-    const { g, t, lr } = inputs;
+  const partly = defineOptimizer("padam", state, adamRates(b1, b2, eps), (inputs) => {
+    const { g, t, lr, b1, b2, eps } = inputs;
     // `nuMax` is read only where it is declared.
     const { mu, nu, nuMax } = inputs as typeof inputs & Record<"mu" | "nu" | "nuMax", Expr>;
     const m = lerp(mu, g, sub(1, b1));

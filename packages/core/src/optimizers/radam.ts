@@ -30,7 +30,7 @@ import {
 import type { Expr } from "../expr/node.ts";
 import { defineOptimizer, type Optimizer, perElement } from "../optimizer.ts";
 import { withDecay } from "../transforms/weightDecay.ts";
-import { type AdamOptions, correction, requireAdam } from "./adam.ts";
+import { type AdamOptions, adamRates, correction } from "./adam.ts";
 
 export interface RadamOptions extends AdamOptions {
   /** Where ε is added: `"torch"` (default) to √v, `"optax"` to √v̂; and whether ρₜ = 5 is enough. */
@@ -60,11 +60,11 @@ export function radam({
   convention = "torch",
   ...decay
 }: RadamOptions = {}): Optimizer {
-  requireAdam("radam", b1, b2, eps);
   requireOneOf("radam", "convention", convention, ["torch", "optax"]);
   const torch = convention === "torch";
   const state = { mu: perElement(), nu: perElement() };
-  const rectified = defineOptimizer("radam", state, ({ g, mu, nu, t, lr }) => {
+  const rectified = defineOptimizer("radam", state, adamRates(b1, b2, eps), (inputs) => {
+    const { g, mu, nu, t, lr, b1, b2, eps } = inputs;
     const m = lerp(mu, g, sub(1, b1));
     const v = lerp(nu, square(g), sub(1, b2));
     const c2 = correction(b2, t);

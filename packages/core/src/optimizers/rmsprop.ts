@@ -7,10 +7,18 @@
  *     optax     uₜ = gₜ / √(vₜ + ε)                   bₜ = μ bₜ₋₁ + αₜ uₜ      update = −bₜ
  */
 
-import { requireDecay, requireFlag, requireNonNegative, requireOneOf } from "../errors.ts";
+import { requireFlag, requireNonNegative, requireOneOf } from "../errors.ts";
 import { add, div, lerp, max, mul, neg, sqrt, square, sub } from "../expr/build.ts";
 import type { Expr } from "../expr/node.ts";
-import { defineOptimizer, type Optimizer, perElement, type StateSpec } from "../optimizer.ts";
+import {
+  decayRate,
+  defineOptimizer,
+  type Hyperparameter,
+  nonNegative,
+  type Optimizer,
+  perElement,
+  type StateSpec,
+} from "../optimizer.ts";
 import { type DecayOptions, withDecay } from "../transforms/weightDecay.ts";
 
 export interface RmspropOptions extends DecayOptions {
@@ -57,8 +65,6 @@ export function rmsprop({
   ...decayOptions
 }: RmspropOptions = {}): Optimizer {
   requireOneOf("rmsprop", "convention", convention, ["torch", "optax"]);
-  requireDecay("rmsprop", "decay", decay);
-  requireNonNegative("rmsprop", "eps", eps);
   requireNonNegative("rmsprop", "momentum", momentum);
   requireFlag("rmsprop", "centered", centered);
   const heavy = momentum > 0;
@@ -67,10 +73,16 @@ export function rmsprop({
     ...(centered ? { mu: perElement() } : {}),
     ...(heavy ? { trace: perElement() } : {}),
   };
-  const scaled = defineOptimizer("rmsprop", state, (inputs) => {
+  const rates: Record<string, Hyperparameter> = {
+    decay: decayRate(decay),
+    eps: nonNegative(eps),
+    ...(heavy ? { momentum: nonNegative(momentum) } : {}),
+  };
+  const scaled = defineOptimizer("rmsprop", state, rates, (inputs) => {
     const { g, lr } = inputs;
-    // `mu` and `trace` are read only where they are declared.
-    const { nu, mu, trace } = inputs as typeof inputs & Record<"nu" | "mu" | "trace", Expr>;
+    // `mu`, `trace` and `momentum` are read only where they are declared.
+    const { nu, mu, trace, decay, eps, momentum } = inputs as typeof inputs &
+      Record<"nu" | "mu" | "trace" | "decay" | "eps" | "momentum", Expr>;
     const next: Record<string, Expr> = {};
     const v = lerp(nu, square(g), sub(1, decay));
     next.nu = v;

@@ -6,8 +6,8 @@
  */
 
 import { requireFlag, requireNonNegative, requireThat } from "../errors.ts";
-import { add, le, mul, neg, select } from "../expr/build.ts";
-import { defineOptimizer, type Optimizer, perElement } from "../optimizer.ts";
+import { add, le, mul, neg, select, sub } from "../expr/build.ts";
+import { defineOptimizer, nonNegative, type Optimizer, perElement } from "../optimizer.ts";
 import { type DecayOptions, withDecay } from "../transforms/weightDecay.ts";
 
 export interface SgdOptions extends DecayOptions {
@@ -52,8 +52,11 @@ export function sgd({
     }));
     return withDecay(plain, decay);
   }
-  const heavy = defineOptimizer("sgd", { trace: perElement() }, ({ g, trace, t, lr }) => {
-    const fresh = dampening === 0 ? g : mul(select(le(t, 1), 1, 1 - dampening), g);
+  const rates = { momentum: nonNegative(momentum), dampening: nonNegative(dampening) };
+  const damped = dampening > 0;
+  const heavy = defineOptimizer("sgd", { trace: perElement() }, rates, (inputs) => {
+    const { g, trace, t, lr, momentum, dampening } = inputs;
+    const fresh = damped ? mul(select(le(t, 1), 1, sub(1, dampening)), g) : g;
     const b = add(mul(momentum, trace), fresh);
     const direction = nesterov ? add(g, mul(momentum, b)) : b;
     return { update: neg(mul(lr, direction)), next: { trace: b } };

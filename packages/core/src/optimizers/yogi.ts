@@ -11,7 +11,7 @@ import { gt, lerp, lt, mul, neg, select, square, sub } from "../expr/build.ts";
 import type { Expr } from "../expr/node.ts";
 import { defineOptimizer, type Optimizer, perElement } from "../optimizer.ts";
 import { withDecay } from "../transforms/weightDecay.ts";
-import { type AdamOptions, correctedStep, requireAdam } from "./adam.ts";
+import { type AdamOptions, adamRates, correctedStep } from "./adam.ts";
 
 export interface YogiOptions extends Omit<AdamOptions, "eps"> {
   /** ε, at least 0, default 1e-3; added after the root. */
@@ -43,10 +43,10 @@ export function yogi({
   initialAccumulator = 1e-6,
   ...decay
 }: YogiOptions = {}): Optimizer {
-  requireAdam("yogi", b1, b2, eps);
   requireNonNegative("yogi", "initialAccumulator", initialAccumulator);
   const state = { mu: perElement(initialAccumulator), nu: perElement(initialAccumulator) };
-  const additive = defineOptimizer("yogi", state, ({ g, mu, nu, t, lr }) => {
+  const additive = defineOptimizer("yogi", state, adamRates(b1, b2, eps), (inputs) => {
+    const { g, mu, nu, t, lr, b1, b2, eps } = inputs;
     const m = lerp(mu, g, sub(1, b1));
     const squared = square(g);
     const v = sub(nu, mul(sub(1, b2), mul(sign(sub(nu, squared)), squared)));

@@ -23,6 +23,9 @@ interface Range {
   readonly end: number;
 }
 
+/** Instructions of a kernel like Adam's. */
+const TYPICAL_BODY = 25;
+
 export class Executor {
   private readonly memory: BackendMemory;
   private readonly dtype: DType;
@@ -213,8 +216,9 @@ export class Executor {
     const loaded = this.loaded.get(kernel) as LoadedKernel;
     loaded.frame.pointers.fill(scratch);
     loaded.frame.count[0] = elements;
-    // A pass in which only the host works has no instruction.
-    const calls = kernel.body.length === 0 ? 0 : instructions / kernel.body.length / elements;
+    // A pass in which only the host works has nothing to run; a kernel that came compiled has no body to count.
+    const idle = kernel.stores.length + kernel.reductions.length === 0;
+    const calls = idle ? 0 : instructions / (kernel.body.length || TYPICAL_BODY) / elements;
     for (let call = 0; call < calls; call++) {
       loaded.run();
     }

@@ -8,6 +8,7 @@ import process from "node:process";
 import type { Comparison } from "../protocol.ts";
 import { replayFiles } from "../replay/command.ts";
 import { createPool } from "../runner/pool.ts";
+import { benchCommand } from "./benchCommand.ts";
 import { type CompareWorld, compareCommand } from "./compareCommand.ts";
 import { doctorCommand } from "./doctorCommand.ts";
 import { type Actions, runProgram } from "./program.ts";
@@ -61,6 +62,8 @@ const actions: Actions = {
     const { failed } = await replayFiles(command, (line) => terminal.out(`${line}\n`));
     return failed > 0 ? exitCodes.failed : exitCodes.ok;
   },
+  bench: ([question = ""], options) =>
+    benchCommand(question, options, { ...world, python: process.env.ADASTRA_PYTHON }),
   doctor: (_, options) => doctorCommand(options, terminal),
 };
 

@@ -1,5 +1,9 @@
 /** The one table of commands and options: parser, help and docs/cli.md come from it. */
 
+import { entries as stepEntries } from "../bench/step/ours.ts";
+import { type PeerName, peerNames } from "../bench/step/peers/index.ts";
+import { defaultSizes, parseSize, type StepSize } from "../bench/step/sizes.ts";
+import { nearest } from "../lookUp.ts";
 import { catalogue } from "../optimizers.ts";
 import { problems } from "../problems/catalogue.ts";
 
@@ -26,6 +30,14 @@ export interface CommandOptions {
     backend?: (typeof backends)[number];
     dtype?: (typeof dtypes)[number];
     out?: string;
+  };
+  bench: {
+    sizes?: readonly StepSize[];
+    rounds?: number;
+    optimizers?: readonly string[];
+    peers?: readonly PeerName[];
+    out?: string;
+    json?: boolean;
   };
   doctor: { json?: boolean };
 }
@@ -148,6 +160,53 @@ export const commands: { readonly [Name in CommandName]: CommandSpec<CommandOpti
       },
     },
   },
+  bench: {
+    summary: "measure against named peers in one interleaved run, outputs compared first",
+    argument: {
+      name: "question",
+      description:
+        "step (how long an optimizer step takes, and how close that is to moving its bytes)",
+    },
+    options: {
+      sizes: {
+        value: "sizes",
+        description:
+          "comma-separated numbers of parameters such as 1k or 2.5M, and model; 10M takes 7 GB of memory with all peers",
+        default: defaultSizes.join(","),
+        parse: (where, value) => names(where, value).map((name) => parseSize(where, name)),
+      },
+      rounds: {
+        value: "n",
+        description: "rounds, at least 3 for what is slow",
+        default: "31",
+        parse: count,
+      },
+      optimizers: {
+        value: "names",
+        description: `comma-separated: ${stepEntries.map(({ name }) => name).join(", ")}`,
+        default: "all",
+        parse: (where, value) =>
+          among(
+            where,
+            value,
+            stepEntries.map(({ name }) => name),
+          ),
+      },
+      peers: {
+        value: "names",
+        description: `comma-separated, or none: ${peerNames.join(", ")}; PyTorch runs in the Python that ADASTRA_PYTHON names`,
+        default: "all",
+        parse: (where, value) => (value === "none" ? [] : among(where, value, peerNames)),
+      },
+      out: {
+        value: "file",
+        description: "where the result is written as JSON",
+        default: "nowhere",
+        parse: text,
+      },
+      json,
+    },
+  },
   doctor: {
     summary: "say what runs on this machine, what is missing and how to get it",
     options: { json },
@@ -179,6 +238,25 @@ function names(where: string, value: string): string[] {
   const listed = value.split(",").map((name) => name.trim());
   if (listed.includes("")) {
     throw new RangeError(`${where} must be names between commas, got "${value}"`);
+  }
+  return listed;
+}
+
+/** Different names out of a list. */
+function among<T extends string>(where: string, value: string, allowed: readonly T[]): T[] {
+  const listed = names(where, value).map((name) => {
+    const found = allowed.find((candidate) => candidate === name);
+    if (found === undefined) {
+      const hint = nearest(name, allowed);
+      throw new RangeError(
+        `${where} must be among ${allowed.join(", ")}, got "${name}"${hint === undefined ? "" : `; did you mean "${hint}"?`}`,
+      );
+    }
+    return found;
+  });
+  const twice = listed.find((name, i) => listed.indexOf(name) !== i);
+  if (twice !== undefined) {
+    throw new RangeError(`${where} must be different, got "${twice}" twice`);
   }
   return listed;
 }

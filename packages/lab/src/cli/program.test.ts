@@ -13,6 +13,7 @@ async function run(...words: string[]) {
     start: record("start"),
     compare: record("compare"),
     replay: record("replay"),
+    bench: record("bench"),
     doctor: record("doctor"),
   };
   const terminal = {
@@ -48,6 +49,26 @@ describe("the command line", () => {
     expect(calls).toEqual([["replay", ["a.json", "b.json"], { backend: "wasm" }]]);
   });
 
+  test("reads sizes and peers to measure", async () => {
+    const { calls } = await run(
+      ..."bench step --sizes 1k,2.5M --peers plain,torch-fused --optimizers adai".split(" "),
+    );
+    expect(calls).toMatchObject([
+      [
+        "bench",
+        ["step"],
+        {
+          sizes: [{ parameters: 1000 }, { parameters: 2_500_000 }],
+          peers: ["plain", "torch-fused"],
+          optimizers: ["adai"],
+        },
+      ],
+    ]);
+    expect((await run("bench", "step", "--peers", "none")).calls).toEqual([
+      ["bench", ["step"], { peers: [] }],
+    ]);
+  });
+
   test.each([
     [["--version"], "1.2.3"],
     [["--help"], "Compares optimizers fairly"],
@@ -61,11 +82,11 @@ describe("the command line", () => {
   test.each([
     [
       ["compair", "x"],
-      'adastra: command must be one of start, compare, replay, doctor, got "compair"; did you mean "compare"?',
+      'adastra: command must be one of start, compare, replay, bench, doctor, got "compair"; did you mean "compare"?',
     ],
     [
       [],
-      'adastra: command must be one of start, compare, replay, doctor, got ""; see adastra --help',
+      'adastra: command must be one of start, compare, replay, bench, doctor, got ""; see adastra --help',
     ],
     [["compare"], "adastra: missing required argument 'problem'; see adastra compare --help"],
     [
@@ -83,6 +104,18 @@ describe("the command line", () => {
     [
       ["replay", "a.json", "--dtype", "float16"],
       'replay: --dtype must be one of float64, float32, got "float16"',
+    ],
+    [
+      ["bench", "step", "--sizes", "1k,big"],
+      'bench: --sizes must be numbers of parameters from 1 to 80M such as 1k or 2.5M, or model, got "big"',
+    ],
+    [
+      ["bench", "step", "--peers", "tfjs-wasn"],
+      'bench: --peers must be among plain, tfjs-wasm, tfjs-cpu, jax-js, torch-fused, torch-foreach, got "tfjs-wasn"; did you mean "tfjs-wasm"?',
+    ],
+    [
+      ["bench", "step", "--optimizers", "adam,adam"],
+      'bench: --optimizers must be different, got "adam" twice',
     ],
     [["doctor", "extra"], /^adastra: too many arguments/],
   ])("%j is answered in one sentence", async (words, message) => {

@@ -42,14 +42,15 @@ export function writeResult(
   path: string,
   text: string,
   write: WriteFile = writeAtomically,
+  where = "compare",
 ): string | undefined {
   try {
     write(path, text);
     return undefined;
   } catch (error) {
     return codeOf(error) === "ENOSPC"
-      ? `compare: writing "${path}" needs ${Math.ceil(Buffer.byteLength(text) / 1024)} kB of disk, got a full disk; free some space and run again, or pass --out on another disk`
-      : `compare: "${path}" must be writable, got ${codeOf(error)}; pass another --out`;
+      ? `${where}: writing "${path}" needs ${Math.ceil(Buffer.byteLength(text) / 1024)} kB of disk, got a full disk; free some space and run again, or pass --out on another disk`
+      : `${where}: "${path}" must be writable, got ${codeOf(error)}; pass another --out`;
   }
 }
 

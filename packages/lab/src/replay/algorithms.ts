@@ -3,21 +3,28 @@
 import {
   adabelief,
   adabound,
+  adadelta,
   adagrad,
   adai,
   adam,
+  adamax,
   adamnc,
+  adan,
   adashift,
   amsgrad,
   cprop,
   cpropAdam,
   cpropSgd,
   fastAdaBelief,
+  lamb,
+  lars,
+  lion,
   nadam,
   type Optimizer,
   padam,
   radam,
   rmsprop,
+  rprop,
   sadam,
   sgd,
   yogi,
@@ -262,6 +269,57 @@ const ALGORITHMS: Readonly<Record<string, (read: Reader) => Optimizer>> = {
       ...given({ max: read.flag("max"), box: read.number("box") }),
     }),
   sadam: (read) => sadam(convexOf(read)),
+  lion: (read) =>
+    lion(
+      given({
+        b1: read.number("beta1"),
+        b2: read.number("beta2"),
+        weightDecay: read.number("weightDecay"),
+      }),
+    ),
+  adamax: (read) => adamax({ ...momentsOf(read), ...given({ eps: read.number("eps") }) }),
+  adadelta: (read) =>
+    adadelta(given({ rho: read.number("rho"), eps: read.number("eps"), ...decayOf(read) })),
+  rprop: (read) =>
+    rprop(
+      given({
+        etaMinus: read.number("etaMinus"),
+        etaPlus: read.number("etaPlus"),
+        minStepSize: read.number("minStepSize"),
+        maxStepSize: read.number("maxStepSize"),
+      }),
+    ),
+  adan: (read) =>
+    adan(
+      given({
+        b1: read.number("beta1"),
+        b2: read.number("beta2"),
+        b3: read.number("beta3"),
+        eps: read.number("eps"),
+        weightDecay: read.number("weightDecay"),
+        decay: read.text<"proximal" | "decoupled">("decay"),
+      }),
+    ),
+  lamb: (read) =>
+    lamb(
+      given({
+        b1: read.number("beta1"),
+        b2: read.number("beta2"),
+        eps: read.number("eps"),
+        weightDecay: read.number("weightDecay"),
+      }),
+    ),
+  lars: (read) =>
+    lars(
+      given({
+        momentum: read.number("momentum"),
+        nesterov: read.flag("nesterov"),
+        trustCoefficient: read.number("trustCoefficient"),
+        eps: read.number("eps"),
+        weightDecay: read.number("weightDecay"),
+        convention: read.text<"paper" | "optax">("convention"),
+      }),
+    ),
   cprop: (read) => {
     const inner = new Reader(read.record("inner"));
     const own = given({

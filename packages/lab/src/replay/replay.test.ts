@@ -22,6 +22,16 @@ const COMPLETE = [
   ["adai.json", 18],
   ["fastadabelief.json", 11],
   ["cprop.json", 36],
+  ["extra_timm.json", 16],
+] as const;
+
+/** Trace files that they cover in part: how many cases pass, how many are named as unsupported. */
+const PARTIAL = [
+  // Adafactor and Muon are to come.
+  ["extra_torch.json", 18, 12],
+  // With them Schedule-Free and Prodigy.
+  ["extra_optax.json", 18, 27],
+  ["extra_transcribed.json", 0, 21],
 ] as const;
 
 const silent = (): void => {};
@@ -38,12 +48,24 @@ describe.each(["evaluate", "js", "wasm"] as const)("golden traces on the %s back
     expect(failures(summary.results)).toEqual([]);
     expect([summary.passed, summary.unsupported, summary.computed]).toEqual([cases, 0, 0]);
   });
+
+  it.each(PARTIAL)(
+    "%s: %i cases of shipped methods pass, %i others are named as unsupported",
+    async (name, passed, unsupported) => {
+      for (const dtype of ["float64", "float32"] as const) {
+        const summary = await replayFiles({ files: [golden(name)], backend, dtype }, silent);
+        expect(failures(summary.results)).toEqual([]);
+        expect([summary.passed, summary.unsupported]).toEqual([passed, unsupported]);
+      }
+    },
+  );
 });
 
 it("the complete files are all there are, but for those of methods over several nodes or tasks", async () => {
   const others = ["problems.json", "online_problems.json", "decentralized.json", "aruba.json"];
   const files = (await readdir(golden("."))).filter((name) => name.endsWith(".json"));
-  expect(files.sort()).toEqual([...COMPLETE.map(([name]) => name), ...others].sort());
+  const held = [...COMPLETE, ...PARTIAL].map(([name]) => name);
+  expect(files.sort()).toEqual([...held, ...others].sort());
 });
 
 it("differs by rounding alone, and in AdaBound by the 1e-15 that its reference adds under the root", async () => {
@@ -140,6 +162,23 @@ describe("replay", () => {
         },
       ],
     });
+  });
+
+  it("says of every recorded optimizer without a rule here that its algorithm is unsupported", async () => {
+    const files = PARTIAL.map(([name]) => name).filter((name) => name.startsWith("extra_"));
+    const summary = await replayFiles(
+      { files: files.map(golden), backend: "js", dtype: "float64" },
+      silent,
+    );
+    const reasons = summary.results.flatMap((result) =>
+      "reason" in result ? [result.reason] : [],
+    );
+    expect([...new Set(reasons)].toSorted()).toEqual([
+      'algorithm "adafactor"',
+      'algorithm "muon"',
+      'algorithm "prodigy"',
+      'algorithm "schedulefree"',
+    ]);
   });
 
   it("names unsupported algorithms and options instead of passing them", async () => {

@@ -5,6 +5,7 @@
  */
 
 import { identifiers } from "../names.ts";
+import { MEMORY_IMPORT } from "./instance.ts";
 import {
   BLOCK,
   BRANCH_IF,
@@ -176,18 +177,26 @@ export class FunctionBuilder {
   }
 }
 
-/** What instances of a module import their memory as. */
-export const MEMORY_IMPORT = { module: "host", name: "memory" } as const;
+/** Pages of 64 KiB that 32-bit addresses reach. */
+const MAX_PAGES = 65536;
 
-/** A module that imports one memory and exports each function under its name; names are distinct. */
-export function moduleBytes(functions: readonly FunctionBuilder[]): Uint8Array<ArrayBuffer> {
+/**
+ * A module that imports one memory and exports each function under its name; names are distinct.
+ *
+ * @param shared - whether the memory is one that threads share.
+ */
+export function moduleBytes(
+  functions: readonly FunctionBuilder[],
+  shared = false,
+): Uint8Array<ArrayBuffer> {
   const types = functions.map(({ params }) => [
     FUNCTION_TYPE,
     ...vector(params.map(({ type }) => [VALUE_TYPE[type]])),
     ...vector([]),
   ]);
-  // A memory (2) of at least 0 pages without an upper bound (0, 0): any memory fits.
-  const imports = [[...utf8(MEMORY_IMPORT.module), ...utf8(MEMORY_IMPORT.name), 2, 0, 0]];
+  // A memory (2) of at least 0 pages without an upper bound (0, 0): any memory fits. A shared one (3) must name a bound.
+  const limits = shared ? [3, 0, ...unsigned(MAX_PAGES)] : [0, 0];
+  const imports = [[...utf8(MEMORY_IMPORT.module), ...utf8(MEMORY_IMPORT.name), 2, ...limits]];
   const indices = functions.map((_, index) => unsigned(index));
   // A function (0).
   const exports = functions.map(({ name }, index) => [...utf8(name), 0, ...unsigned(index)]);

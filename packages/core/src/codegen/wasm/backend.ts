@@ -1,56 +1,31 @@
 /** The WebAssembly SIMD backend: the kernels of one `load` are one module over the memory they are given. */
 
-import type { Backend, BackendMemory, DType, Kernel } from "../kernel.ts";
-import { frameAddresses, frameAt } from "../kernel.ts";
-import { allocated, requireAddressable } from "../memory.ts";
+import type { Backend, DType, Kernel } from "../kernel.ts";
 import { identifiers } from "../names.ts";
-import { MEMORY_IMPORT, moduleBytes } from "./assembler.ts";
+import { moduleBytes } from "./assembler.ts";
+import { allocateWasm, loadModule } from "./instance.ts";
 import { lowerKernel } from "./lower.ts";
 import { functionText } from "./text.ts";
-
-const PAGE = 65536;
 
 /** Compiles kernels to SIMD loops; needs WebAssembly with 128-bit SIMD and a policy that permits compiling it. */
 export const wasmBackend: Backend = {
   name: "wasm",
-  allocate(bytes) {
-    requireAddressable(bytes);
-    const pages = Math.ceil(bytes / PAGE);
-    const memory = { initial: pages, maximum: pages };
-    return allocated(bytes, () => {
-      const wasm = new WebAssembly.Memory(memory);
-      return { buffer: wasm.buffer, wasm };
-    });
-  },
+  allocate: (bytes) => allocateWasm(bytes),
   load(kernels, dtype, memory, scratch) {
-    const functions = instantiate(kernels, dtype, memory);
-    const addresses = frameAddresses(kernels, scratch);
-    return kernels.map((kernel, k) => {
-      const [run, address] = [functions[k]!, addresses[k]!];
-      return { frame: frameAt(kernel, memory.buffer, address), run: () => run(address) };
-    });
+    const { bytes, names } = compileModule(kernels, dtype);
+    return loadModule(bytes, names, kernels, memory, scratch);
   },
 };
 
-/** The module's functions, in the order of the kernels; each takes the address of a frame. */
-function instantiate(
+/** One module of kernels, over memory that threads share or not, and the name of each one's function. */
+export function compileModule(
   kernels: readonly Kernel[],
   dtype: DType,
-  { wasm }: BackendMemory,
-): ((frame: number) => void)[] {
-  if (wasm === undefined) {
-    throw new TypeError(
-      "load: `memory` must hold a WebAssembly.Memory, got an ArrayBuffer; allocate it with the same backend",
-    );
-  }
+  shared = false,
+): { readonly bytes: Uint8Array<ArrayBuffer>; readonly names: readonly string[] } {
   const name = identifiers([]);
   const functions = kernels.map((kernel) => lowerKernel(kernel, dtype, name(kernel.name)));
-  const module = new WebAssembly.Module(moduleBytes(functions));
-  const { exports } = new WebAssembly.Instance(module, {
-    [MEMORY_IMPORT.module]: { [MEMORY_IMPORT.name]: wasm },
-  });
-  // `lowerKernel` gives every function one i32 parameter and no result.
-  return functions.map((f) => exports[f.name] as (frame: number) => void);
+  return { bytes: moduleBytes(functions, shared), names: functions.map((f) => f.name) };
 }
 
 /** A kernel's function as WebAssembly text, to be read and compared. */

@@ -1,0 +1,348 @@
+/** A planned optimizer bound to parameters: the arena, the kernels over it, and the step. */
+
+import { type ArenaLayout, layOut, WARMUP_ELEMENTS } from "./arena.ts";
+import { type Backend, type DType, frameBytes, type Kernel } from "./codegen/kernel.ts";
+import { GRADIENT, PARAMS, type PhasePlan, type Plan } from "./codegen/passes.ts";
+import type {
+  Changes,
+  CompiledOptimizer,
+  Statistics,
+  StepOptions,
+  StepResult,
+} from "./compiledOptimizer.ts";
+import type { Leaf, Leaves, NumericArray } from "./contracts.ts";
+import { NonFiniteError } from "./errors.ts";
+import type { LeafInfo } from "./expr/node.ts";
+import { Executor } from "./runtime/executor.ts";
+import { acceptGradients, type Gradients, gradientSlot } from "./runtime/gradients.ts";
+import type { Numbers } from "./runtime/numbers.ts";
+import { commit, type Part, sequence } from "./runtime/sequence.ts";
+import { type Tensor, TensorClass } from "./runtime/tensor.ts";
+import { checkState, loadLeaf, type OptimizerState, saveLeaf, startLeaf } from "./state.ts";
+
+/** Instructions over elements after which V8 has started to optimise any kernel, 1.6 times what was measured. */
+const WARMUP_INSTRUCTIONS = 1e6;
+
+/** What a binding is made of: everything is checked, planned and chosen. */
+export interface BindingParts {
+  readonly name: string;
+  /** A plan for each kind of leaf, with its leaves. */
+  readonly classes: readonly { readonly plan: Plan; readonly leaves: readonly LeafInfo[] }[];
+  /** The parameters to start from, in the order that they are given back. */
+  readonly leaves: Leaves;
+  readonly numbers: Numbers;
+  readonly backend: Backend;
+  readonly dtype: DType;
+  readonly nonFinite: "propagate" | "skip" | "throw";
+}
+
+export class Binding implements CompiledOptimizer {
+  readonly name: string;
+  readonly backend: Backend["name"];
+  readonly dtype: DType;
+  readonly params: Leaves;
+  readonly plans: readonly Plan[];
+
+  private readonly numbers: Numbers;
+  private readonly nonFinite: "propagate" | "skip" | "throw";
+  private readonly layout: ArenaLayout;
+  private readonly executor: Executor;
+  private readonly classes: readonly TensorClass[];
+  /** In the order of the parameters. */
+  private readonly tensors: readonly Tensor[];
+  private readonly tensorAt: ReadonlyMap<string, Tensor>;
+  private readonly globals: Readonly<Record<string, Float64Array>>;
+  /** The leaves of each slot of the gradient's ring, where all leaves have the same ring. */
+  private readonly gradientSlots: readonly Leaves[];
+  private steps = 0;
+  private calls = 0;
+  private skips = { total: 0, consecutive: 0 };
+
+  constructor({ name, classes, leaves, numbers, backend, dtype, nonFinite }: BindingParts) {
+    this.name = name;
+    this.backend = backend.name;
+    this.dtype = dtype;
+    this.nonFinite = nonFinite;
+    this.numbers = numbers;
+    this.plans = classes.map((each) => each.plan);
+
+    const kernels = kernelsOf(this.plans);
+    const contents = classes.map((each) => ({
+      leaves: each.leaves,
+      arrays: each.plan.arrays,
+      columns: Math.max(
+        ...phasesOf(each.plan).flatMap(({ passes }) => passes.map(({ columns }) => columns.length)),
+      ),
+    }));
+    this.layout = layOut(contents, dtype, frameBytes(kernels));
+    const memory = backend.allocate(this.layout.bytes);
+    const loaded = backend.load(kernels, dtype, memory, this.layout.scratch);
+    this.executor = new Executor(
+      memory,
+      dtype,
+      new Map(kernels.map((kernel, i) => [kernel, loaded[i] as (typeof loaded)[number]])),
+    );
+    this.warmUp(memory.buffer);
+
+    this.globals = globalsOf(this.plans);
+    this.classes = classes.map(
+      (each, i) =>
+        new TensorClass(
+          each.plan,
+          this.layout.classes[i] as ArenaLayout["classes"][number],
+          each.leaves,
+          dtype,
+          memory,
+          this.globals,
+        ),
+    );
+    this.tensorAt = new Map(
+      this.classes.flatMap(({ tensors }) => tensors.map((tensor) => [tensor.leaf.path, tensor])),
+    );
+    this.tensors = Object.keys(leaves).map((path) => this.tensorAt.get(path) as Tensor);
+    this.params = this.leavesOf(PARAMS, () => 0);
+    const slots = this.plans.map(({ arrays }) => arrays[GRADIENT]?.slots ?? 1);
+    this.gradientSlots = slots.every((count) => count === slots[0])
+      ? Array.from({ length: slots[0] ?? 1 }, (_, slot) => this.leavesOf(GRADIENT, () => slot))
+      : [];
+    this.initialise(leaves);
+  }
+
+  get count(): number {
+    return this.steps;
+  }
+
+  get phase(): number {
+    return this.calls;
+  }
+
+  get skipped(): { readonly total: number; readonly consecutive: number } {
+    return { ...this.skips };
+  }
+
+  get hyperparameters(): Readonly<Record<string, number>> {
+    const { lr, ...others } = this.numbers.at(this.steps);
+    return { learningRate: lr as number, ...others };
+  }
+
+  get gradients(): Leaves {
+    const slots = this.tensors.map((tensor) => gradientSlot(tensor));
+    const first = this.gradientSlots[slots[0] ?? 0];
+    return first !== undefined && slots.every((slot) => slot === slots[0])
+      ? first
+      : this.leavesOf(GRADIENT, gradientSlot);
+  }
+
+  get stateBytes(): number {
+    const width = this.dtype === "float32" ? 4 : 8;
+    let [bytes, elements] = [0, 0];
+    for (const { owner, extent, state } of this.tensors) {
+      const arrays = owner.plan.arrays.reduce((sum, _, array) => sum + owner.kept(array), 0);
+      const vectors = owner.plan.hostState.filter(({ scope }) => isVector(scope));
+      bytes += arrays * width * extent.size;
+      bytes += vectors.reduce((sum, { key }) => sum + 8 * (state[key]?.length ?? 0), 0);
+      elements += extent.size;
+    }
+    return elements === 0 ? 0 : bytes / elements;
+  }
+
+  step(gradients?: Gradients | null, { inspect = false }: StepOptions = {}): StepResult {
+    const numbers = this.numbers.at(this.steps);
+    if (inspect && this.plans.some(({ inspected }) => inspected === undefined)) {
+      throw new TypeError(
+        "step: the optimizer must be compiled to be inspected, got `inspect` without; pass inspect: true to compileOptimizer",
+      );
+    }
+    const active = new Set(
+      gradients === undefined || gradients === null ? this.tensors : this.accept(gradients),
+    );
+    if (this.nonFinite !== "propagate") {
+      const culprit = this.tensors.find((tensor) => active.has(tensor) && !this.isFinite(tensor));
+      if (culprit !== undefined) {
+        this.skips = { total: this.skips.total + 1, consecutive: this.skips.consecutive + 1 };
+        if (this.nonFinite === "throw") {
+          throw new NonFiniteError("step", this.steps + 1, culprit.leaf.path);
+        }
+        return { status: "skipped" };
+      }
+    }
+    const phaseOf = ({ before, step, inspected }: Plan): PhasePlan =>
+      before[this.calls] ?? (inspect ? (inspected as PhasePlan) : step);
+    const parts = this.classes.map((owner): Part => {
+      const phase = phaseOf(owner.plan);
+      return { owner, phase, active: owner.tensors.filter((tensor) => active.has(tensor)) };
+    });
+    for (const call of sequence(parts, numbers)) {
+      this.executor.run(call);
+    }
+    const status = parts[0]?.phase.status ?? "stepped";
+    commit(parts, status === "stepped");
+    this.calls = status === "stepped" ? 0 : this.calls + 1;
+    this.steps += status === "stepped" ? 1 : 0;
+    this.skips = { ...this.skips, consecutive: 0 };
+    return inspect && status === "stepped"
+      ? { status, statistics: statisticsOf(parts) }
+      : { status };
+  }
+
+  set(changes: Changes): void {
+    this.numbers.set("set", changes, this.steps);
+  }
+
+  evaluationParams(): Leaves {
+    const numbers = this.numbers.at(this.steps);
+    const evaluated = this.tensors.map((tensor): [string, Leaf] => {
+      const { owner, leaf } = tensor;
+      const phase = owner.plan.evaluation;
+      let data: NumericArray = tensor.view(PARAMS, 0).slice();
+      if (phase !== undefined) {
+        for (const call of sequence([{ owner, phase, active: [tensor] }], numbers)) {
+          data = this.executor.evaluate(call, this.layout.warmup, WARMUP_ELEMENTS);
+        }
+      }
+      return [leaf.path, { shape: leaf.shape, data }];
+    });
+    return Object.fromEntries(evaluated);
+  }
+
+  save(): OptimizerState {
+    const { learningRate: _, ...hyperparameters } = this.hyperparameters;
+    return {
+      format: "adastra-optimizer/2",
+      optimizer: this.name,
+      dtype: this.dtype,
+      count: this.steps,
+      phase: this.calls,
+      hyperparameters,
+      global: Object.fromEntries(
+        Object.entries(this.globals).map(([key, state]) => [key, state[0] as number]),
+      ),
+      leaves: Object.fromEntries(
+        this.tensors.map((tensor) => [tensor.leaf.path, saveLeaf(tensor)]),
+      ),
+    };
+  }
+
+  load(state: OptimizerState): void {
+    checkState("load", state, {
+      optimizer: this.name,
+      dtype: this.dtype,
+      phases: 1 + (this.plans[0]?.before.length ?? 0),
+      hyperparameters: this.numbers.keys,
+      global: Object.keys(this.globals),
+      tensors: this.tensors,
+    });
+    this.numbers.restore("load", state.hyperparameters);
+    this.steps = state.count;
+    this.calls = state.phase;
+    for (const [key, global] of Object.entries(this.globals)) {
+      global[0] = state.global[key] as number;
+    }
+    for (const tensor of this.tensors) {
+      loadLeaf(tensor, state.leaves[tensor.leaf.path] as OptimizerState["leaves"][string]);
+    }
+  }
+
+  private initialise(leaves: Leaves): void {
+    for (const tensor of this.tensors) {
+      startLeaf(tensor, (leaves[tensor.leaf.path] as Leaf).data);
+    }
+  }
+
+  /**
+   * Pays at construction what the first steps would pay: the system hands out a page of fresh memory when it
+   * is first touched, and first calls run in WebAssembly's baseline compiler until the optimised one is ready.
+   */
+  private warmUp(buffer: ArrayBuffer): void {
+    const bytes = new Uint8Array(buffer);
+    for (let page = 0; page < bytes.length; page += 4096) {
+      bytes[page] = 0;
+    }
+    const kernels = [...this.plans.flatMap(({ step }) => kernelsOfPhase(step)), GUARD];
+    for (const kernel of this.backend === "wasm" ? kernels : []) {
+      this.executor.warmUp(kernel, this.layout.warmup, WARMUP_ELEMENTS, WARMUP_INSTRUCTIONS);
+    }
+  }
+
+  /** Copies gradients into the arena and names the tensors that have one; copies nothing when one is wrong. */
+  private accept(gradients: Gradients): Tensor[] {
+    const given = acceptGradients("step", gradients, this.tensorAt);
+    for (const [tensor, data] of given) {
+      tensor.view(GRADIENT, gradientSlot(tensor)).set(data);
+    }
+    return given.map(([tensor]) => tensor);
+  }
+
+  private isFinite(tensor: Tensor): boolean {
+    return Number.isFinite(this.executor.largest(GUARD, tensor, GRADIENT, gradientSlot(tensor)));
+  }
+
+  /** Every leaf of an array, as views. */
+  private leavesOf(array: number, slotOf: (tensor: Tensor) => number): Leaves {
+    const leaves: Record<string, Leaf> = {};
+    for (const tensor of this.tensors) {
+      const { path, shape } = tensor.leaf;
+      leaves[path] = { shape, data: tensor.view(array, slotOf(tensor)) };
+    }
+    return leaves;
+  }
+}
+
+/** max |g| over a tensor: NaN or infinite exactly when an element is. */
+export const GUARD: Kernel = {
+  name: "guard",
+  streams: ["g"],
+  scalars: [],
+  body: [
+    { op: "load", stream: 0 },
+    { op: "abs", a: 0 },
+  ],
+  stores: [],
+  reductions: [{ kind: "max", value: 1 }],
+};
+
+export function phasesOf({ step, before, inspected, evaluation }: Plan): PhasePlan[] {
+  return [step, ...before, inspected, evaluation].filter((phase) => phase !== undefined);
+}
+
+/** The kernels behind plans, in the order in which a backend loads them: the guard is the last. */
+export function kernelsOf(plans: readonly Plan[]): Kernel[] {
+  return [...plans.flatMap(phasesOf).flatMap(kernelsOfPhase), GUARD];
+}
+
+function kernelsOfPhase({ passes }: PhasePlan): Kernel[] {
+  return passes.flatMap(({ steady, refresh }) =>
+    refresh === undefined ? [steady.kernel] : [steady.kernel, refresh.kernel],
+  );
+}
+
+/** State that is one number for all tensors, at its start. */
+export function globalsOf(plans: readonly Plan[]): Record<string, Float64Array> {
+  return Object.fromEntries(
+    plans.flatMap(({ hostState }) =>
+      hostState.flatMap(({ key, scope, init }) =>
+        scope === "step" ? [[key, Float64Array.of(init)] as const] : [],
+      ),
+    ),
+  );
+}
+
+function isVector(scope: string): boolean {
+  return scope === "row" || scope === "column";
+}
+
+export function statisticsOf(parts: readonly Part[]): Statistics {
+  return Object.fromEntries(
+    parts.flatMap(({ phase, active }) =>
+      active.map((tensor) => [
+        tensor.leaf.path,
+        Object.fromEntries(
+          phase.inspect.map(({ name, slot }) => [
+            name,
+            tensor.valuesOf(phase).numbers[slot] as number,
+          ]),
+        ),
+      ]),
+    ),
+  );
+}

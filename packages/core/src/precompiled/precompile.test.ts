@@ -1,0 +1,60 @@
+import { describe, expect, it } from "vitest";
+import { compileOptimizer } from "../compileOptimizer.ts";
+import { adam as plainAdam } from "../optimizers/adam.ts";
+import { adashift as plainAdashift } from "../optimizers/adashift.ts";
+import { sgd } from "../optimizers/sgd.ts";
+import { mulberry32 } from "../random.ts";
+import { PRECOMPILED as ADAM } from "./adam.data.ts";
+import { adam } from "./adam.ts";
+import { PRECOMPILED as ADASHIFT } from "./adashift.data.ts";
+import { adashift } from "./adashift.ts";
+import { PRECOMPILED as MOMENTUM } from "./momentum.data.ts";
+import { momentum } from "./momentum.ts";
+import { PRECOMPILED, precompile } from "./precompile.ts";
+
+const params = () => ({
+  kernel: { shape: [5, 7], data: Float32Array.from({ length: 35 }, (_, i) => Math.sin(i)) },
+  bias: { shape: [7], data: new Float32Array(7).fill(0.5) },
+});
+const bound = { params: params(), learningRate: 0.01 };
+const compiled = { ...bound, backend: "wasm" } as const;
+
+describe("precompiled optimizers", () => {
+  it("are what the compiler makes of them today; run scripts/precompile.mjs where they are not", () => {
+    const stored = { adam: ADAM, adashift: ADASHIFT, momentum: MOMENTUM };
+    expect(Object.keys(stored)).toEqual(Object.keys(PRECOMPILED));
+    for (const [name, each] of Object.entries(stored)) {
+      const optimizer = (PRECOMPILED[name] as () => ReturnType<typeof plainAdam>)();
+      expect(each).toEqual(precompile(optimizer));
+    }
+  });
+
+  it.each([
+    ["adam", () => adam({ ...bound, b1: 0.8 }), plainAdam({ b1: 0.8 })],
+    ["adashift", () => adashift({ ...bound, b2: 0.99 }), plainAdashift({ b2: 0.99 })],
+    ["momentum", () => momentum({ ...bound, momentum: 0.7 }), sgd({ momentum: 0.7 })],
+  ] as const)(
+    "%s gives the same bits as the compiled one, state and resume included",
+    (_, bind, optimizer) => {
+      const [small, whole] = [bind(), compileOptimizer(optimizer, compiled)];
+      const random = mulberry32(3);
+      for (let t = 0; t < 30; t++) {
+        const gradient = () => Float32Array.from({ length: 35 }, () => random.normal());
+        const gradients = { kernel: gradient(), bias: gradient().slice(0, 7) };
+        small.step(gradients);
+        whole.step(gradients);
+      }
+      expect(small.save()).toEqual(whole.save());
+      const resumed = bind();
+      resumed.load(whole.save());
+      expect(resumed.save()).toEqual(whole.save());
+    },
+  );
+
+  it("refuse bad options in one sentence", () => {
+    expect(() => adam({ ...bound, b1: 1 })).toThrow("adam: `b1` must be in [0, 1), got 1");
+    expect(() => adam({ ...bound, params: {} })).toThrow(
+      "adam: `params` must hold at least one leaf { shape, data }, got none; pass model parameters",
+    );
+  });
+});

@@ -1,0 +1,542 @@
+/**
+ * The WebGPU backend in a real Chromium, on its software adapter. It has no reference of its own: every number must
+ * lie where `wgslAccuracy.ts` says that WGSL permits it, given what went in.
+ */
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+import fc from "fast-check";
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { availableBackends } from "../../packages/core/src/codegen/backends.ts";
+import {
+  bench,
+  edgeValues,
+  kernelOf,
+  randomKernel,
+} from "../../packages/core/src/codegen/conformance.ts";
+import { bitOperations } from "../../packages/core/src/codegen/format.ts";
+import { evaluateBackend } from "../../packages/core/src/codegen/interpreter.ts";
+import type { Kernel } from "../../packages/core/src/codegen/kernel.ts";
+import { plan } from "../../packages/core/src/codegen/plan.ts";
+import {
+  contains,
+  isTight,
+  permitted,
+  ULP_BUDGET,
+  ulpOf,
+} from "../../packages/core/src/codegen/wgslAccuracy.ts";
+import {
+  adai,
+  adam,
+  adashift,
+  chain,
+  clipByGlobalNorm,
+  compileOptimizer,
+  cprop,
+  cpropAdam,
+  fastAdaBelief,
+  mulberry32,
+  type Optimizer,
+} from "../../packages/core/src/index.ts";
+import { toProgram } from "../../packages/core/src/optimizer.ts";
+import { launchChromium } from "./chromium.ts";
+import { OPTIMIZERS, problem } from "./gpuOptimizers.ts";
+import type { GpuInputs, GpuOutcome, OptimizerOutcome, PageApi } from "./webgpuPage.ts";
+
+let browser: Browser;
+let page: Page;
+
+beforeAll(async () => {
+  browser = await launchChromium({ webgpu: true });
+  page = await openPage(browser);
+});
+
+afterAll(async () => {
+  await browser.close();
+});
+
+async function openPage(from: Browser): Promise<Page> {
+  const opened = await from.newPage();
+  // navigator.gpu exists on secure origins only; file: counts.
+  await opened.goto(new URL("./blank.html", import.meta.url).href);
+  const { outputFiles } = await build({
+    entryPoints: [fileURLToPath(new URL("./webgpuPage.ts", import.meta.url))],
+    bundle: true,
+    write: false,
+    format: "iife",
+  });
+  await opened.addScriptTag({ content: outputFiles[0]?.text ?? "" });
+  return opened;
+}
+
+/** A function of the page's. */
+function call<K extends Exclude<keyof PageApi, "outcomes" | "optimizer">>(
+  name: K,
+  on: Page = page,
+): ReturnType<PageApi[K]> {
+  const reply: Promise<unknown> = on.evaluate(
+    (key) => (globalThis as unknown as { adastra: Record<string, () => unknown> }).adastra[key]?.(),
+    name as string,
+  );
+  return reply as ReturnType<PageApi[K]>;
+}
+
+function outcomes(
+  kernel: Kernel,
+  workgroupSize: number,
+  cases: readonly GpuInputs[],
+): Promise<GpuOutcome[]> {
+  return page.evaluate(
+    ([k, size, inputs]) =>
+      (globalThis as unknown as { adastra: PageApi }).adastra.outcomes(k, size, inputs),
+    [kernel, workgroupSize, cases] as const,
+  );
+}
+
+/** Results that WGSL does not permit, and how many of all say something: see `isTight`. */
+function judge(
+  kernel: Kernel,
+  inputs: GpuInputs,
+  { streams, reductions, trespass }: GpuOutcome,
+  workgroupSize: number,
+): { readonly wrong: readonly unknown[]; readonly tight: number; readonly all: number } {
+  const allowed = permitted(kernel, { ...inputs, workgroupSize });
+  const pairs = [
+    ...kernel.stores.flatMap(({ stream }, s) =>
+      allowed.stores[s]!.map((range, i) => ({
+        range,
+        got: streams[stream]![i]!,
+        where: `${kernel.streams[stream]}[${i}]`,
+      })),
+    ),
+    ...allowed.reductions.map((range, r) => ({
+      range,
+      got: reductions[r]!,
+      where: `reduction ${r}`,
+    })),
+  ];
+  return {
+    wrong: [
+      ...pairs.filter(({ range, got }) => !contains(range, got)),
+      ...(trespass === "none" ? [] : [`trespass at ${trespass}`]),
+    ].slice(0, 5),
+    // A thousandth: sums of numbers of one size have 1e-6, cancellation leaves more.
+    tight: pairs.filter(({ range }) => isTight(range, 1e-3)).length,
+    all: pairs.length,
+  };
+}
+
+it("is there: the backends are wasm, js, evaluate and, on the software adapter, webgpu", async () => {
+  const adapter = await call("adapter");
+  if (adapter === undefined) {
+    throw new Error(
+      "webgpu: Chromium must offer the WebGPU adapter SwiftShader, got none; look at the arguments in chromium.ts",
+    );
+  }
+  expect(adapter).toBe("google swiftshader");
+  expect([...availableBackends(), "webgpu"]).toEqual(["wasm", "js", "evaluate", "webgpu"]);
+});
+
+it("keeps NaN and infinities on this adapter, not subnormal numbers", async () => {
+  expect(await call("probe")).toEqual({ nan: true, infinity: true, subnormal: false });
+});
+
+type Op = Parameters<typeof kernelOf>[0];
+
+describe("operations", () => {
+  const { exponent, exp2i } = bitOperations("float32");
+  const EXACT: Record<Op, (x: number, y: number) => number> = {
+    neg: (x: number) => -x,
+    abs: Math.abs,
+    sqrt: Math.sqrt,
+    floor: Math.floor,
+    exponent,
+    exp2i,
+    add: (x: number, y: number) => x + y,
+    sub: (x: number, y: number) => x - y,
+    mul: (x: number, y: number) => x * y,
+    div: (x: number, y: number) => x / y,
+    min: Math.min,
+    max: Math.max,
+    lt: (x: number, y: number) => Number(x < y),
+    le: (x: number, y: number) => Number(x <= y),
+    eq: (x: number, y: number) => Number(x === y),
+    and: (x: number, y: number) => Number(x < y && x === y),
+    or: (x: number, y: number) => Number(x <= y),
+    not: (x: number, y: number) => Number(!(x < y)),
+    select: (x: number, y: number) => (x < y ? x : y),
+  };
+  // Object.keys forgets that the keys are the operations.
+  const OPS = Object.keys(EXACT) as Op[];
+
+  /** All pairs of edge values, and as many that are random: any bits, neighbours in size, ordinary numbers. */
+  const edges = edgeValues("float32").map(Math.fround);
+  const random = mulberry32(1);
+  const anyBits = (): number =>
+    new Float32Array(Uint32Array.of(random.next() * 2 ** 32).buffer)[0]!;
+  const pairs = edges.flatMap((x) => edges.map((y): readonly [number, number] => [x, y]));
+  for (let i = 0; i < 9000; i++) {
+    const x = i % 3 === 0 ? random.normal() : anyBits();
+    pairs.push([x, [random.normal(), anyBits(), x * (4 * random.next() - 2)][i % 3]!]);
+  }
+  const xs = Float32Array.from(pairs, ([x]) => x);
+  const ys = Float32Array.from(pairs, ([, y]) => y);
+  const inputs: GpuInputs = { count: xs.length, streams: [xs, ys, xs], scalars: [] };
+
+  const isOrdinary = (x: number): boolean => Math.abs(x) >= 2 ** -126 && Math.abs(x) < 2 ** 128;
+
+  it("stay within their budgets, NaN, infinities and subnormal numbers included", async () => {
+    const rows: Record<string, object> = {};
+    const failures: unknown[] = [];
+    for (const op of OPS) {
+      const kernel = kernelOf(op);
+      const [outcome] = await outcomes(kernel, 256, [inputs]);
+      const { wrong } = judge(kernel, inputs, outcome!, 256);
+      const budget = op in ULP_BUDGET ? ULP_BUDGET[op as keyof typeof ULP_BUDGET] : 0;
+      let [largest, at] = [0, ""];
+      outcome!.streams[2]!.forEach((got, i) => {
+        const [x, y] = [xs[i]!, ys[i]!];
+        const exact = EXACT[op](x, y);
+        // The operands that an operation does not have are 0 or ordinary in some pair all the same.
+        if ([x, y, exact].every(isOrdinary) && Math.abs(y) <= 2 ** 126 && isOrdinary(got)) {
+          const error = Math.abs(got - exact) / ulpOf(exact);
+          if (error > largest) {
+            [largest, at] = [error, `${x}, ${y}`];
+          }
+        }
+      });
+      rows[op] = { "budget, ULP": budget, "largest error, ULP": Number(largest.toFixed(3)), at };
+      if (wrong.length > 0 || largest > budget) {
+        failures.push({ op, largest, at, wrong });
+      }
+    }
+    console.table(rows);
+    expect(failures).toEqual([]);
+  });
+});
+
+describe("random kernels", () => {
+  const number = fc.oneof(
+    fc.constantFrom(...edgeValues("float32").map(Math.fround)),
+    fc.double({ min: -4, max: 4, noNaN: true }).map(Math.fround),
+    fc.float(),
+  );
+  const kernel = fc.array(fc.nat(), { minLength: 160, maxLength: 160 }).map((choices) => {
+    let at = 0;
+    return randomKernel((bound) => choices[at++ % choices.length]! % bound);
+  });
+  /** 4 invocations: a block has 16 elements. */
+  const workgroupSize = 4;
+  const most = 2 * 16 + 1;
+  const trial = fc.record({
+    kernel,
+    streams: fc.array(
+      fc
+        .array(number, { minLength: most, maxLength: most })
+        .map((values) => Float32Array.from(values)),
+      { minLength: 4, maxLength: 4 },
+    ),
+    scalars: fc.array(number, { minLength: 3, maxLength: 3 }),
+    offset: fc.nat(7),
+    piece: fc.integer({ min: 1, max: most }),
+  });
+
+  it("give what is permitted at every length from 0 to 33, at once and in pieces, and touch nothing else", async () => {
+    let [tight, all] = [0, 0];
+    await fc.assert(
+      fc.asyncProperty(trial, async ({ kernel: k, streams, scalars, offset, piece }) => {
+        const given = {
+          streams: streams.slice(0, k.streams.length),
+          scalars: scalars.slice(0, k.scalars.length),
+          offset,
+        };
+        const lengths = Array.from({ length: most + 1 }, (_, count) => ({ ...given, count }));
+        const cases = [...lengths, { ...given, count: most, piece }];
+        const results = await outcomes(k, workgroupSize, cases);
+        cases.forEach((inputs, i) => {
+          const verdict = judge(k, inputs, results[i]!, workgroupSize);
+          expect(verdict.wrong).toEqual([]);
+          tight += verdict.tight;
+          all += verdict.all;
+        });
+      }),
+      { numRuns: 30 },
+    );
+    // What is permitted is next to everything only where a result overflows or cancels.
+    expect(tight / all).toBeGreaterThan(0.7);
+  });
+
+  it("loads every stream before it stores, also where two streams are one array", async () => {
+    const swap: Kernel = {
+      name: "swap",
+      streams: ["a", "b", "a again"],
+      scalars: [],
+      body: [0, 1, 2].map((stream) => ({ op: "load" as const, stream })),
+      stores: [
+        { stream: 0, value: 1 },
+        { stream: 1, value: 2 },
+      ],
+      reductions: [],
+    };
+    const numbers = Float32Array.from({ length: 2100 }, (_, i) => i);
+    const negatives = numbers.map((x) => -1 - x);
+    const [outcome] = await outcomes(swap, 256, [
+      { count: 2100, streams: [numbers, negatives, numbers], scalars: [], arrays: [0, 1, 0] },
+    ]);
+    expect(outcome).toEqual({
+      streams: [negatives, numbers, negatives],
+      reductions: [],
+      trespass: "none",
+    });
+  });
+});
+
+describe("reductions", () => {
+  const reduce: Kernel = {
+    name: "reduce",
+    streams: ["x"],
+    scalars: [],
+    body: [{ op: "load", stream: 0 }],
+    stores: [],
+    reductions: [
+      { kind: "sum", value: 0 },
+      { kind: "max", value: 0 },
+    ],
+  };
+  const reduced = async (x: Float32Array): Promise<readonly number[]> => {
+    const inputs = { count: x.length, streams: [x], scalars: [] };
+    const [outcome] = await outcomes(reduce, 256, [inputs]);
+    return outcome!.reductions;
+  };
+
+  it.each([0, 1, 255, 256, 1023, 1024, 1025, 2049, 100_003])(
+    "of %d elements are within the stated error, the same in each of three runs",
+    async (length) => {
+      const random = mulberry32(length);
+      const x = Float32Array.from({ length }, () => random.normal());
+      const inputs = { count: length, streams: [x], scalars: [] };
+      const [first, ...others] = await outcomes(reduce, 256, [inputs, inputs, inputs]);
+      const size = x.reduce((sum, value) => sum + Math.abs(value), 0);
+      const exact = x.reduce((sum, value) => sum + value, 0);
+      // 12 roundings a block, as wgsl.ts states it; the reference's own float64 is far below.
+      expect(Math.abs(first!.reductions[0]! - exact)).toBeLessThanOrEqual(12 * 2 ** -23 * size);
+      expect(first!.reductions[1]).toBe(
+        x.reduce((most, value) => Math.max(most, value), -Infinity),
+      );
+      expect(others).toEqual([first, first]);
+    },
+  );
+
+  it("take more blocks than one dispatch holds", async () => {
+    // Blocks of 4 elements, at most 65,535 in a dispatch.
+    const x = Float32Array.from({ length: 270_001 }, (_, i) => (i % 7) - 3);
+    const negate: Kernel = {
+      ...reduce,
+      body: [...reduce.body, { op: "neg", a: 0 }],
+      stores: [{ stream: 0, value: 1 }],
+    };
+    const [outcome] = await outcomes(negate, 1, [{ count: x.length, streams: [x], scalars: [] }]);
+    // Small integers: every sum is exact.
+    expect(outcome!.reductions).toEqual([x.reduce((sum, value) => sum + value, 0), 3]);
+    expect(outcome!.streams[0]).toEqual(x.map((value) => -value));
+    expect(outcome!.trespass).toBe("none");
+  });
+
+  it("are NaN where an element is, of either sign and at any place", async () => {
+    for (const pattern of [0x7fc00000, 0xffc00000, 0x7f800001]) {
+      for (const at of [0, 700, 1024, 2999]) {
+        const bits = new Uint32Array(Float32Array.from({ length: 3000 }, (_, i) => i).buffer);
+        bits[at] = pattern;
+        expect(await reduced(new Float32Array(bits.buffer))).toEqual([NaN, NaN]);
+      }
+    }
+  });
+
+  it("of infinities, of zeros and of nothing are what they are", async () => {
+    const fill = (...values: number[]): Float32Array =>
+      Float32Array.from({ length: 2000 }, (_, i) => values[i % values.length]!);
+    expect(await reduced(fill(1, Infinity))).toEqual([Infinity, Infinity]);
+    expect(await reduced(fill(-Infinity, -1))).toEqual([-Infinity, -1]);
+    expect(await reduced(fill(-Infinity))).toEqual([-Infinity, -Infinity]);
+    expect(await reduced(fill(-Infinity, Infinity))).toEqual([NaN, Infinity]);
+    expect(await reduced(fill(-3, -2))).toEqual([-5000, -2]);
+    expect(await reduced(fill())).toEqual([NaN, NaN]);
+    expect((await reduced(fill(0, -0))).map(Math.abs)).toEqual([0, 0]);
+    expect(await reduced(new Float32Array(0))).toEqual([0, -Infinity]);
+  });
+});
+
+describe("the kernels of", () => {
+  it.each([
+    ["adam", adam()],
+    ["adam with clipping", chain(clipByGlobalNorm(1), adam())],
+    ["adashift", adashift({ n: 3 })],
+    ["adai", adai()],
+    ["fastAdaBelief", fastAdaBelief({ schedule: "constant" })],
+    ["cpropAdam", cpropAdam()],
+    ["cprop over the normal cdf", cprop(adashift({ n: 3 }), { cdf: "normal" })],
+  ])(
+    "%s give what is permitted, and a NaN in one gradient stays in its element",
+    async (_, optimizer) => {
+      const random = mulberry32(3);
+      const count = 1500;
+      const bad = 777;
+      for (const pass of plan(toProgram(optimizer), "float32").step.passes) {
+        for (const { kernel } of pass.refresh === undefined
+          ? [pass.steady]
+          : [pass.steady, pass.refresh]) {
+          const streams = kernel.streams.map((name) =>
+            // Second moments and variances are positive, and so may the others be.
+            Float32Array.from(
+              { length: count },
+              () => Math.abs(0.1 * random.normal()) + (name === "nu" ? 0.1 : 0),
+            ),
+          );
+          const scalars = kernel.scalars.map(() => Math.fround(0.1 + random.next()));
+          const clean = { count, streams, scalars };
+          const g = kernel.streams.indexOf("g");
+          const spoilt = {
+            ...clean,
+            streams: streams.map((x, s) => (s === g ? x.map((v, i) => (i === bad ? NaN : v)) : x)),
+          };
+          const [first, second] = await outcomes(kernel, 256, [clean, spoilt]);
+          expect(judge(kernel, clean, first!, 256).wrong).toEqual([]);
+          expect(judge(kernel, spoilt, second!, 256).wrong).toEqual([]);
+          const reference = bench(evaluateBackend, kernel, "float32", count)(spoilt);
+          kernel.stores.forEach(({ stream }) => {
+            const isNaNAt = (x: ArrayLike<number>): boolean[] => Array.from(x, Number.isNaN);
+            expect(isNaNAt(second!.streams[stream]!)).toEqual(isNaNAt(reference.streams[stream]!));
+          });
+        }
+      }
+    },
+  );
+});
+
+describe("optimizers on the device", () => {
+  const STEPS = 12;
+  const ask = <T>(name: string, ...args: readonly unknown[]): Promise<T> =>
+    page.evaluate(
+      ([key, given]) =>
+        (
+          globalThis as unknown as { adastra: Record<string, (...a: unknown[]) => unknown> }
+        ).adastra[key]?.(...given),
+      [name, args] as const,
+    ) as Promise<T>;
+
+  it.each(Object.keys(OPTIMIZERS))(
+    "%s follows the interpreter closely, and resumes to the bit",
+    async (name) => {
+      const outcome = await ask<OptimizerOutcome>("optimizer", name, STEPS);
+      const { params, gradients } = problem(STEPS);
+      const make = OPTIMIZERS[name] as () => Optimizer;
+      const here = compileOptimizer(make(), { params, learningRate: 0.05, backend: "evaluate" });
+      for (const each of gradients) {
+        here.step(each);
+      }
+      for (const [got, want] of [
+        [outcome.params, here.params],
+        [outcome.evaluation, here.evaluationParams()],
+      ] as const) {
+        for (const [path, { data }] of Object.entries(want)) {
+          const device = Array.from(got[path]?.data ?? []);
+          expect(device).toHaveLength(data.length);
+          // A division may err by 2.5 ULP, a root by more: 12 steps of 0.05 with some ten such operations each, on
+          // parameters up to 4. A wrong formula is off by the size of a step.
+          device.forEach((value, i) => {
+            expect(Math.abs(value - (data[i] as number))).toBeLessThan(2e-5);
+          });
+        }
+      }
+      expect(outcome.state).toEqual(outcome.unbroken);
+      // The state is one of every backend's: it goes on here.
+      here.load(outcome.state);
+      expect(here.count).toBe(STEPS);
+    },
+  );
+
+  it("leave everything as it was for a bad gradient, and say what is wrong", async () => {
+    const { skipped, untouched, thrown, stranger, count, lost, after } =
+      await ask<Record<string, string>>("optimizerMishaps");
+    expect(skipped).toEqual({ status: "skipped" });
+    expect(untouched).toEqual(problem(1).params);
+    expect(thrown).toMatch(/^step: gradient of leaf "bias" must be finite at step 1, got NaN/);
+    expect(stranger).toMatch(
+      /^step: gradients must belong to leaves, got "other"; leaves are kernel/,
+    );
+    expect(count).toBe(0);
+    expect(lost).toMatch(/^\w+: the GPU device must stay until results are read, got its loss/);
+    expect(after).toMatch(
+      /^step: the state on the device must be whole, got a step that failed half-way; load a saved state$/,
+    );
+  });
+});
+
+describe("mishaps", () => {
+  const lost = (where: string, batches: number, reason: string, message: string): object => ({
+    name: "GpuDeviceLostError",
+    message: `${where}: the GPU device must stay until results are read, got its loss (${reason}: ${message}) after ${batches} complete batches; create device and executor anew and write back what was read last`,
+    code: "GPU_DEVICE_LOST",
+    reason,
+    batches,
+  });
+
+  it("a refused shader, batch or copy says so, leaves arenas as they were, and the executor usable", async () => {
+    const { uncaptured, events } = await call("refusals");
+    const ended = (where: string): object => ({
+      name: "Error",
+      message: `${where}: the executor must stay until results are read, got destroy(); create a new one`,
+    });
+    const refused = (message: RegExp, kernel?: string): object => ({
+      name: "GpuRefusalError",
+      code: "GPU_REFUSED",
+      kind: "validation",
+      ...(kernel === undefined ? {} : { kernel }),
+      // Behind the last colon stands what Chromium says.
+      message: expect.stringMatching(message),
+    });
+    expect(events).toEqual([
+      refused(
+        /^createGpuExecutor: the GPU must accept kernel "broken", got the validation error: .* \(line \d+ of its shader\)$/,
+        "broken",
+      ),
+      refused(/^run: the GPU must accept the batch, got the validation error: .*destroyed/),
+      { value: Float32Array.of(1, 2, 3, 4) },
+      refused(/^read: the GPU must accept the copy, got the validation error: .*destroyed/),
+      { value: [new Float64Array(0)] },
+      { value: Float32Array.of(-1, -2, -3, -4) },
+      ended("run"),
+      ended("read"),
+    ]);
+    expect(uncaptured).toEqual([]);
+  });
+
+  it("a device that the program destroys ends what waits for it, and what comes after", async () => {
+    const reason = ["destroyed", "Device was destroyed"] as const;
+    expect(await call("destroyed")).toEqual([
+      lost("run", 1, ...reason),
+      lost("read", 1, ...reason),
+      lost("run", 1, ...reason),
+      lost("createGpuExecutor", 0, ...reason),
+    ]);
+  });
+
+  it("a crash of the GPU's process in the middle of batches is told as a lost device", async () => {
+    const own = await launchChromium({ webgpu: true });
+    try {
+      const victim = await openPage(own);
+      const ending = call("untilLost", victim);
+      await victim.waitForFunction(() => document.title === "ready");
+      const session = await own.newBrowserCDPSession();
+      await session.send("Browser.crashGpuProcess");
+      const { complete, events } = await ending;
+      // What Chromium says about a crash is its own affair.
+      const said = /\(unknown: (.*)\) after/.exec((events[0] as Error).message)?.[1] ?? "";
+      expect(events).toEqual(
+        ["run", "read"].map((where) => lost(where, complete, "unknown", said)),
+      );
+    } finally {
+      await own.close();
+    }
+  });
+});

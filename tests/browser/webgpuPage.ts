@@ -1,0 +1,271 @@
+/** What runs in the page: kernels on its WebGPU device, as `bench` runs them on the other backends, and mishaps. */
+
+import { kernelOf } from "../../packages/core/src/codegen/conformance.ts";
+import { type Kernel, reductionIdentity } from "../../packages/core/src/codegen/kernel.ts";
+import type { Leaves, Optimizer, OptimizerState } from "../../packages/core/src/index.ts";
+import { adam } from "../../packages/core/src/index.ts";
+import {
+  type ArithmeticTraits,
+  createGpuExecutor,
+  type GpuExecutor,
+  probeArithmetic,
+} from "../../packages/core/src/webgpu/index.ts";
+import { compileOnDevice } from "../../packages/core/src/webgpu/optimizer.ts";
+import { OPTIMIZERS, problem } from "./gpuOptimizers.ts";
+
+/** What a run works on. */
+export interface GpuInputs {
+  readonly count: number;
+  /** At least `count` numbers for each stream. */
+  readonly streams: readonly Float32Array[];
+  readonly scalars: readonly number[];
+  /** Elements from a 256-byte boundary to the start of each stream; default 0. */
+  readonly offset?: number;
+  /** Runs the kernel piece by piece, in one batch: elements a piece; default all at once. */
+  readonly piece?: number;
+  /** The array each stream stands for, where several stand for one; default its own. */
+  readonly arrays?: readonly number[];
+}
+
+export interface GpuOutcome {
+  /** Elements [0, count) of each stream. */
+  readonly streams: readonly Float32Array[];
+  readonly reductions: readonly number[];
+  /** Address of the first word that changed though no result belongs there, or "none". */
+  readonly trespass: number | "none";
+}
+
+/** Elements between arrays, where a kernel has no business. */
+const GAP = 64;
+
+let opened: Promise<GPUDevice> | undefined;
+
+/** The device of this page. */
+function device(): Promise<GPUDevice> {
+  opened ??= openDevice();
+  return opened;
+}
+
+async function openDevice(): Promise<GPUDevice> {
+  const adapter = await navigator.gpu.requestAdapter();
+  if (adapter === null) {
+    throw new Error("openDevice: the page must find a WebGPU adapter, got none");
+  }
+  return adapter.requestDevice();
+}
+
+async function outcome(
+  executor: GpuExecutor,
+  kernel: Kernel,
+  words: number,
+  { count, streams, scalars, offset = 0, piece = Math.max(count, 1), arrays }: GpuInputs,
+): Promise<GpuOutcome> {
+  const stride = (words - GAP) / kernel.streams.length;
+  const places = kernel.streams.map((_, s) => GAP + (arrays?.[s] ?? s) * stride + offset);
+  // A pattern that no result has: what is written shows, and so does what is read beyond the streams.
+  const before = new Uint32Array(words).fill(0xa5a5a5a5);
+  streams.forEach((values, s) => {
+    new Float32Array(before.buffer).set(values.subarray(0, count), places[s]);
+  });
+  executor.write(new Float32Array(before.buffer), 0);
+  const pieces = Array.from({ length: Math.max(1, Math.ceil(count / piece)) }, (_, i) => i * piece);
+  const ran = executor.run(
+    pieces.map((start) => ({
+      kernel,
+      count: Math.min(piece, count - start),
+      pointers: places.map((place) => 4 * (place + start)),
+      scalars,
+    })),
+  );
+  const numbers = await executor.read(0, words);
+  const reductions = await ran;
+  const after = new Uint32Array(numbers.buffer);
+  for (const { stream } of kernel.stores) {
+    const at = places[stream]!;
+    before.set(after.subarray(at, at + count), at);
+  }
+  const changed = after.findIndex((word, i) => word !== before[i]);
+  return {
+    streams: places.map((place) => numbers.slice(place, place + count)),
+    reductions: kernel.reductions.map(({ kind }, r) =>
+      reductions.reduce(
+        (all, { [r]: one }) => (kind === "sum" ? all + one! : Math.max(all, one!)),
+        reductionIdentity(kind),
+      ),
+    ),
+    trespass: changed < 0 ? "none" : 4 * changed,
+  };
+}
+
+/** What became of a promise, in words. */
+const told = (promise: Promise<unknown>): Promise<object> =>
+  promise.then(
+    (value) => ({ value }),
+    ({ name, message, code, kind, kernel, reason, batches }) => ({
+      name,
+      message,
+      code,
+      kind,
+      kernel,
+      reason,
+      batches,
+    }),
+  );
+
+const negate = kernelOf("neg");
+const run = { kernel: negate, count: 4, pointers: [0, 0, 0], scalars: [] };
+const FOUR = Float32Array.of(1, 2, 3, 4);
+
+export interface OptimizerOutcome {
+  readonly params: Leaves;
+  readonly evaluation: Leaves;
+  readonly state: OptimizerState;
+  readonly unbroken: OptimizerState;
+}
+
+async function described(work: Promise<unknown>): Promise<string> {
+  try {
+    await work;
+    return "no error";
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+const api = {
+  async adapter(): Promise<string | undefined> {
+    const adapter = await navigator.gpu.requestAdapter();
+    return adapter === null ? undefined : `${adapter.info.vendor} ${adapter.info.architecture}`;
+  },
+
+  async probe(): Promise<ArithmeticTraits> {
+    return probeArithmetic(await device());
+  },
+
+  /** One kernel over a memory of its own, case after case; none waits for the one before. */
+  async outcomes(
+    kernel: Kernel,
+    workgroupSize: number,
+    cases: readonly GpuInputs[],
+  ): Promise<GpuOutcome[]> {
+    const capacity = Math.max(...cases.map(({ count, offset = 0 }) => count + offset));
+    const stride = Math.ceil((capacity + GAP) / GAP) * GAP;
+    const words = GAP + kernel.streams.length * stride;
+    const options = { kernels: [kernel], arenas: [4 * words], workgroupSize };
+    const executor = await createGpuExecutor(await device(), options);
+    try {
+      return await Promise.all(cases.map((each) => outcome(executor, kernel, words, each)));
+    } finally {
+      executor.destroy();
+    }
+  },
+
+  /** A shader that does not compile, an arena that is gone; and that what surrounds them is as it was. */
+  /** Steps of an optimizer on the device: parameters, those to evaluate with, and the state half-way and at the end. */
+  async optimizer(name: string, steps: number): Promise<OptimizerOutcome> {
+    const device = await openDevice();
+    const make = OPTIMIZERS[name] as () => Optimizer;
+    const { params, gradients } = problem(steps);
+    const options = { params, learningRate: 0.05, inspect: false } as const;
+    const first = await compileOnDevice(device, make(), options);
+    for (const each of gradients.slice(0, steps / 2)) {
+      await first.step(each);
+    }
+    const halfway = await first.save();
+    first.destroy();
+    const second = await compileOnDevice(device, make(), options);
+    await second.load(halfway);
+    for (const each of gradients.slice(steps / 2)) {
+      await second.step(each);
+    }
+    const unbroken = await compileOnDevice(device, make(), options);
+    for (const each of gradients) {
+      await unbroken.step(each);
+    }
+    const outcome = {
+      params: await second.readParams(),
+      evaluation: await second.evaluationParams(),
+      state: await second.save(),
+      unbroken: await unbroken.save(),
+    };
+    second.destroy();
+    unbroken.destroy();
+    return outcome;
+  },
+
+  /** What bad gradients, and a device that goes away, do to an optimizer. */
+  async optimizerMishaps(): Promise<Record<string, unknown>> {
+    const device = await openDevice();
+    const { params, gradients } = problem(3);
+    const [good] = gradients as [(typeof gradients)[number]];
+    const bad = { ...good, bias: good.bias.map((x, i) => (i === 3 ? Number.NaN : x)) };
+    const options = { params, learningRate: 0.05 } as const;
+    const skipping = await compileOnDevice(device, adam(), { ...options, nonFinite: "skip" });
+    const skipped = await skipping.step(bad);
+    const untouched = await skipping.readParams();
+    const throwing = await compileOnDevice(device, adam(), { ...options, nonFinite: "throw" });
+    const thrown = await described(throwing.step(bad));
+    const stranger = await described(throwing.step({ other: new Float32Array(1) }));
+    const saved = await throwing.save();
+    device.destroy();
+    await device.lost;
+    const lost = await described(throwing.step(good));
+    const after = await described(throwing.step(good));
+    return { skipped, untouched, thrown, stranger, count: saved.count, lost, after };
+  },
+
+  async refusals(): Promise<{ uncaptured: string[]; events: object[] }> {
+    const own = await openDevice();
+    const uncaptured: string[] = [];
+    own.addEventListener("uncapturederror", ({ error }) => uncaptured.push(error.message));
+    const broken: Kernel = { ...negate, name: "broken", stores: [{ stream: 9, value: 0 }] };
+    const events = [
+      await told(createGpuExecutor(own, { kernels: [negate, broken], arenas: [64] })),
+    ];
+    const executor = await createGpuExecutor(own, { kernels: [negate], arenas: [64, 64] });
+    executor.write(FOUR, 0);
+    executor.arenas[1]?.destroy();
+    events.push(
+      await told(executor.run([run, { ...run, arena: 1 }])),
+      await told(executor.read(0, 4)),
+      await told(executor.read(0, 4, 1)),
+      await told(executor.run([run])),
+      await told(executor.read(0, 4)),
+    );
+    const pending = told(executor.run([run]));
+    executor.destroy();
+    events.push(await pending, await told(executor.read(0, 4)));
+    own.destroy();
+    return { uncaptured, events };
+  },
+
+  /** The device ends while a batch and a read wait, by the program itself. */
+  async destroyed(): Promise<object[]> {
+    const own = await openDevice();
+    const executor = await createGpuExecutor(own, { kernels: [negate], arenas: [64] });
+    await executor.run([run]);
+    const waiting = [told(executor.run([run])), told(executor.read(0, 4))];
+    own.destroy();
+    return [
+      ...(await Promise.all(waiting)),
+      await told(executor.run([run])),
+      await told(createGpuExecutor(own, { kernels: [negate], arenas: [64] })),
+    ];
+  },
+
+  /** Runs one batch after the other until one fails; `ready` stands in the title once the first has run. */
+  async untilLost(): Promise<{ complete: number; events: object[] }> {
+    const executor = await createGpuExecutor(await device(), { kernels: [negate], arenas: [64] });
+    for (let complete = 0; ; complete++) {
+      const event = await told(executor.run([run]));
+      if (!("value" in event)) {
+        return { complete, events: [event, await told(executor.read(0, 4))] };
+      }
+      document.title = "ready";
+    }
+  },
+};
+
+export type PageApi = typeof api;
+
+Object.assign(globalThis, { adastra: api });
