@@ -1,14 +1,15 @@
 /**
  * @adastra/core/program: what a backend outside this package needs to run optimizers on arrays of its own.
  *
- * A program is closed and small: `toProgram` gives the expressions of one step, `Rewriter` and `mergeTwins`
- * bring them into the form that the compiler plans, `runHost` computes what is one number a step, and
+ * A program is closed and small: `toProgram` gives the expressions of one step, `specialise` takes the branches of
+ * each leaf, `Rewriter` and `mergeTwins` bring them into the form that the compiler plans, `runHost` computes what is one number a step, and
  * `checkState` holds saved state to the format that every backend shares. `evaluateStep` is what a program
  * means by definition: hold a new backend to it.
  */
 
 export type { Extent } from "./arena.ts";
-export { runHost } from "./codegen/host.ts";
+export { type Matrix, runHost } from "./codegen/host.ts";
+export { type LeafClass, specialise } from "./codegen/specialise.ts";
 export { mergeTwins } from "./codegen/twins.ts";
 export { directWindow, recursiveWindow, windowState } from "./codegen/windows.ts";
 export { type EvaluatedTensor, evaluateStep, startTensor } from "./expr/evaluate.ts";
@@ -16,8 +17,11 @@ export { expandMath } from "./expr/math.ts";
 export {
   type Expr,
   isMask,
+  type LeafInfo,
+  matrixOf,
   type Op,
   operands,
+  type ReduceOver,
   type Scope,
   scopeOf,
   withOperands,
@@ -25,10 +29,17 @@ export {
 export { Rewriter } from "./expr/rewrite.ts";
 export { verifyProgram } from "./expr/verify.ts";
 export {
+  type Hyperparameters,
   type Optimizer,
   type Program,
   requireOptimizer,
   type StateSpec,
   toProgram,
 } from "./optimizer.ts";
-export { checkState, type LeafState, type OptimizerState, type StateShape } from "./state.ts";
+export {
+  checkState,
+  type LeafState,
+  type OptimizerState,
+  type StateShape,
+  type TensorShape,
+} from "./state.ts";

@@ -1,9 +1,11 @@
 /** What an optimizer must remember to continue, as plain arrays by name. */
 
+import type { Matrix } from "./codegen/host.ts";
 import type { DType } from "./codegen/kernel.ts";
-import { PARAMS } from "./codegen/passes.ts";
+import { type HostState, PARAMS } from "./codegen/passes.ts";
 import type { NumericArray } from "./contracts.ts";
 import { show } from "./errors.ts";
+import type { LeafInfo } from "./expr/node.ts";
 import type { Tensor } from "./runtime/tensor.ts";
 import { isNumericArray, sameShape, sizeOf } from "./tree.ts";
 
@@ -45,7 +47,23 @@ export interface StateShape {
   readonly phases: number;
   readonly hyperparameters: readonly string[];
   readonly global: readonly string[];
-  readonly tensors: readonly Tensor[];
+  readonly tensors: readonly TensorShape[];
+}
+
+/** What is kept of one leaf; a `Tensor` is one. */
+export interface TensorShape {
+  readonly leaf: LeafInfo;
+  readonly matrix: Matrix;
+  /** Numbers that each queue holds. */
+  readonly queues: readonly { readonly length: number }[];
+  readonly owner: {
+    readonly plan: {
+      readonly arrays: readonly { readonly name: string }[];
+      readonly hostState: readonly Pick<HostState, "key" | "scope">[];
+    };
+    /** Steps of an array that outlive a step. */
+    kept(array: number): number;
+  };
 }
 
 /** Puts parameters and state to where they start. */
@@ -121,7 +139,7 @@ export function loadLeaf(tensor: Tensor, saved: LeafState): void {
   });
 }
 
-function keysOf({ owner }: Tensor, scope: "tensor" | "row" | "column"): string[] {
+function keysOf({ owner }: TensorShape, scope: "tensor" | "row" | "column"): string[] {
   return owner.plan.hostState.filter((each) => each.scope === scope).map(({ key }) => key);
 }
 
@@ -173,7 +191,7 @@ export function checkState(where: string, state: OptimizerState, shape: StateSha
 
 type Expect = (ok: boolean, expected: string, got: unknown, hint?: string) => void;
 
-function checkLeaf(expect: Expect, leaf: LeafState, tensor: Tensor, count: number): void {
+function checkLeaf(expect: Expect, leaf: LeafState, tensor: TensorShape, count: number): void {
   const { owner, matrix, queues } = tensor;
   const { path, shape } = tensor.leaf;
   const size = sizeOf(shape);

@@ -7,20 +7,33 @@ import {
   adashift,
   add,
   amsgrad,
+  byLeaf,
   chain,
   clipByGlobalNorm,
   cprop,
   cpropAdam,
   cpropSgd,
   defineOptimizer,
+  div,
   fastAdaBelief,
+  type LeafInfo,
+  lerp,
   mean,
   mul,
   neg,
+  nonNegative,
   type Optimizer,
+  perColumn,
+  perElement,
+  perRow,
+  perStep,
   perTensor,
   sadam,
   sgd,
+  sizeOf,
+  sqrt,
+  square,
+  sub,
 } from "@adastra/core";
 
 /** Averages the rate over the steps: per-tensor state that depends on no array. */
@@ -32,6 +45,45 @@ const averagedRate = defineOptimizer(
     return { update: neg(mul(mixed, g)), next: { rate: mixed } };
   },
 );
+
+/** A second moment as a product of rows and columns: state of both. */
+const factored = defineOptimizer(
+  "factored",
+  { row: perRow(), column: perColumn() },
+  ({ g, row: r, column: c, lr }) => {
+    const squared = add(square(g), 1e-6);
+    const [row, column] = [
+      lerp(r, mean(squared, "row"), 0.1),
+      lerp(c, mean(squared, "column"), 0.1),
+    ];
+    return {
+      update: neg(div(mul(lr, g), sqrt(div(mul(row, column), mean(row))))),
+      next: { row, column },
+    };
+  },
+);
+
+/** The norm of all gradients over the steps, and an elastic pull to where training started. */
+const tethered = defineOptimizer(
+  "tethered",
+  { start: perElement("params"), total: perStep(1) },
+  { pull: nonNegative(0.1) },
+  ({ g, p, start, total, lr, pull }) => {
+    const next = add(total, mean(square(g), "all"));
+    const update = neg(mul(div(lr, sqrt(next)), add(g, mul(pull, sub(p, start)))));
+    return { update, next: { start, total: next } };
+  },
+);
+
+/** Momentum for leaves of more than three elements alone; the others keep nothing. */
+const byShape = defineOptimizer("byShape", { m: perElement() }, ({ g, m, lr }) => {
+  const averaged = lerp(m, g, 0.1);
+  const large = ({ shape }: LeafInfo): boolean => sizeOf(shape) > 3;
+  return {
+    update: neg(mul(lr, byLeaf(large, averaged, g))),
+    next: { m: byLeaf(large, averaged, m) },
+  };
+});
 
 /** Name, optimizer, and a rate that suits gradients of size one. */
 export const CATALOGUE: readonly (readonly [string, Optimizer, number])[] = [
@@ -62,6 +114,9 @@ export const CATALOGUE: readonly (readonly [string, Optimizer, number])[] = [
   ["clip+adam", chain(clipByGlobalNorm(1), adam()), 0.05],
   ["clip+adashift", chain(clipByGlobalNorm(1), adashift({ n: 3 })), 0.05],
   ["averaged rate", averagedRate, 0.05],
+  ["factored", factored, 0.05],
+  ["tethered", tethered, 0.1],
+  ["by shape", byShape, 0.05],
 ];
 
 const REPEATED =

@@ -1,5 +1,6 @@
-/** The array library of the tests: Float64Arrays, by the definitions; without an error function. */
+/** The array library of the tests: Float64Arrays as vectors, by the definitions; without an error function. */
 
+import { sizeOf } from "@adastra/core";
 import type { ArrayOps, Value } from "../src/arrays/ops.ts";
 
 type A = Float64Array;
@@ -38,7 +39,8 @@ export const plainArrays: ArrayOps<A> = {
   or: binary(Math.max),
   not: unary((x) => 1 - x),
   select: (cond, a, b) => map((c = 0, x = 0, y = 0) => (c === 1 ? x : y), cond, a, b),
-  total: (a) => Float64Array.of(a.reduce((sum, x) => sum + x, 0)),
-  largest: (a) => Float64Array.of(Math.max(...a)),
+  total: (a, over) => (over === "column" ? a : Float64Array.of(a.reduce((sum, x) => sum + x, 0))),
+  largest: (a, over) => (over === "column" ? a : Float64Array.of(Math.max(...a))),
+  spread: (a, shape) => map((x = 0, y = 0) => x + y, a, new Float64Array(sizeOf(shape))),
   sizeOf: (a) => a.length,
 };

@@ -5,18 +5,32 @@ import {
   erf,
   mul,
   mulberry32,
+  neg,
   type Random,
+  type Scope,
   sum,
 } from "@adastra/core";
-import { type Expr, evaluateStep, startTensor, toProgram } from "@adastra/core/program";
+import {
+  type Expr,
+  evaluateStep,
+  type Program,
+  startTensor,
+  toProgram,
+} from "@adastra/core/program";
 import { describe, expect, it } from "vitest";
 import { CATALOGUE } from "../../testing/catalogue.ts";
 import { plainArrays } from "../../testing/plainArrays.ts";
 import { Evaluation, type LeafValues } from "./evaluate.ts";
 import type { Value } from "./ops.ts";
-import { type StepProgram, stepProgram, updateOf } from "./stepProgram.ts";
+import { requireSteps, type StepProgram, stepPrograms, updateOf } from "./stepProgram.ts";
 
 const SIZES = [1, 3, 20, 0, 8];
+/** The program of a single leaf, a vector. */
+function stepProgram(program: Program, size = 3): StepProgram {
+  const [only] = stepPrograms(program, [{ path: "x", shape: [size] }]).programs;
+  return only as StepProgram;
+}
+
 const g: Expr = { op: "input", name: "g", scope: "element" };
 
 describe.each(CATALOGUE)("%s over plain arrays", (_, optimizer, learningRate) => {
@@ -27,7 +41,7 @@ describe.each(CATALOGUE)("%s over plain arrays", (_, optimizer, learningRate) =>
       const random = mulberry32(5);
       const starts = SIZES.map((size) => draw(size, random));
       const byDefinition = starts.map((start) => startTensor(program, start));
-      const steps = new Steps(stepProgram(program), starts, where.endsWith("device"));
+      const steps = new Steps(program, starts, where.endsWith("device"));
       for (let t = 0; t < 30; t++) {
         const gradients = SIZES.map((size) => draw(size, random));
         evaluateStep(program, byDefinition, gradients, learningRate);
@@ -47,10 +61,11 @@ describe.each(CATALOGUE)("%s over plain arrays", (_, optimizer, learningRate) =>
 
   it("keeps what core's compiled optimizer keeps, under the same names", () => {
     const kept = stepProgram(toProgram(optimizer));
-    const { plan } = compileOptimizer(optimizer, {
+    const { plans } = compileOptimizer(optimizer, {
       params: { x: { shape: [3], data: new Float32Array(3) } },
       learningRate,
     });
+    const plan = plans[0] as (typeof plans)[number];
     const arrays = [
       ...kept.states.filter(({ scope }) => scope === "element").map(({ key }) => [key, 1]),
       ...kept.windows.map(({ key }) => [key, 1]),
@@ -59,18 +74,19 @@ describe.each(CATALOGUE)("%s over plain arrays", (_, optimizer, learningRate) =>
     expect(arrays).toEqual(plan.arrays.slice(2).map(({ name, slots }) => [name, slots]));
     const ofGradient = kept.histories.find(({ key }) => key === "g")?.length ?? 0;
     expect(ofGradient).toBe((plan.arrays[1]?.slots ?? 0) - 1);
-    const perTensor = kept.states.filter(({ scope }) => scope === "tensor");
-    expect(perTensor.map(({ key }) => key)).toEqual(plan.tensorState.map(({ key }) => key));
+    const ofHost = kept.states.filter(({ scope }) => scope !== "element");
+    expect(ofHost.map(({ key, scope }) => [key, scope])).toEqual(
+      plan.hostState.map(({ key, scope }) => [key, scope]),
+    );
     expect(kept.queues.map(({ length }) => length)).toEqual(
-      plan.host.queues.map(({ length }) => length),
+      plan.step.host.queues.map(({ length }) => length),
     );
   });
 
   it("gives running sums that core continues", () => {
     const params = { x: { shape: [3], data: Float64Array.of(1, -2, 3) } };
     const compiled = compileOptimizer(optimizer, { params, learningRate, dtype: "float64" });
-    const program = stepProgram(toProgram(optimizer));
-    const steps = new Steps(program, [params.x.data], false);
+    const steps = new Steps(toProgram(optimizer), [params.x.data], false);
     const random = mulberry32(8);
     for (let t = 0; t < 17; t++) {
       const gradient = draw(3, random);
@@ -78,7 +94,7 @@ describe.each(CATALOGUE)("%s over plain arrays", (_, optimizer, learningRate) =>
       steps.step([gradient], learningRate);
     }
     const kept = compiled.save().leaves.x?.arrays ?? {};
-    for (const { key, sum: expr } of program.windows) {
+    for (const { key, sum: expr } of steps.programs[0]?.windows ?? []) {
       const value = steps.evaluate(expr) as Float64Array;
       value.forEach((x, i) => {
         // Continued 17 times against summed anew, in float64.
@@ -109,10 +125,25 @@ describe("stepProgram", () => {
   });
 });
 
+describe("requireSteps", () => {
+  it("refuses calls before the step, by name", () => {
+    const step = () => ({ update: neg(g), next: {} });
+    const optimizer = {
+      name: "twice",
+      state: {},
+      step,
+      before: [{ status: "ascended" as const, step }],
+    };
+    expect(() => requireSteps("toJax", toProgram(optimizer))).toThrow(
+      'toJax: the optimizer must take its steps in one call, got "twice" with calls before them (ascended); use core\'s kernels',
+    );
+  });
+});
+
 describe("Evaluation", () => {
   const at = (e: Expr, x: Float64Array): Value<Float64Array> => {
     const leaf: LeafValues<Float64Array> = {
-      size: x.length,
+      shape: [x.length],
       step: 1,
       input: () => x,
       past: () => 0,
@@ -146,7 +177,7 @@ describe("Evaluation", () => {
   it("sums a window that nobody prepared", () => {
     const e: Expr = { op: "window", a: g, decay: 0.5, length: 3 };
     const leaf = {
-      size: 1,
+      shape: [1],
       step: 1,
       input: () => Float64Array.of(1),
       past: (_: Expr, n: number) => 10 * n,
@@ -176,21 +207,32 @@ function draw(size: number, random: Random): Float64Array {
 /** Steps over plain arrays: what an adapter does, without a library. */
 class Steps {
   readonly params: Float64Array[];
-  private readonly program: StepProgram;
+  readonly programs: readonly StepProgram[];
+  private readonly common: ReadonlySet<Expr>;
+  private readonly hyperparameters: Readonly<Record<string, number>>;
   private readonly states: Map<string, Value<Float64Array>>[];
   private readonly past: Map<Expr, Value<Float64Array>[]>[];
   private readonly onDevice: boolean;
   private count = 0;
 
-  constructor(program: StepProgram, starts: readonly Float64Array[], onDevice: boolean) {
-    this.program = program;
+  constructor(program: Program, starts: readonly Float64Array[], onDevice: boolean) {
+    const leaves = starts.map(({ length }, i) => ({ path: `x${i}`, shape: [length] }));
+    const { programs, common, hyperparameters } = stepPrograms(program, leaves);
+    this.programs = programs;
+    this.common = common;
+    this.hyperparameters = Object.fromEntries(
+      Object.entries(hyperparameters).map(([key, { value }]) => [key, value]),
+    );
     this.onDevice = onDevice;
     this.params = starts.map((start) => start.slice());
     this.states = starts.map(
-      (start) =>
+      (start, leaf) =>
         new Map(
-          program.states.map(({ key, scope, init, onHost }) => {
-            const size = scope === "element" ? start.length : 1;
+          (programs[leaf]?.states ?? []).map(({ key, scope, init, onHost }) => {
+            if (init === "params") {
+              return [key, start.slice()] as const;
+            }
+            const size = sizeIn(scope, start.length);
             return [key, onHost ? init : new Float64Array(size).fill(init)] as const;
           }),
         ),
@@ -200,25 +242,26 @@ class Steps {
 
   step(gradients: readonly Float64Array[], learningRate: number): void {
     const evaluation = this.evaluation(gradients, learningRate);
-    const { states, result, historyOf } = this.program;
-    const after = this.params.map((before, leaf) => ({
-      params: spread(evaluation.value(result, leaf), before.length),
-      states: states.map(({ key, scope, next }) => {
-        const value = evaluation.value(next, leaf);
-        const size = scope === "element" ? before.length : 1;
-        return [
-          key,
-          typeof value === "number" && scope !== "element" ? value : spread(value, size),
-        ] as const;
-      }),
-      past: [...historyOf.keys()].map((e) => [e, evaluation.value(e, leaf)] as const),
-    }));
+    const after = this.params.map((before, leaf) => {
+      const { states, result, historyOf } = this.programs[leaf] as StepProgram;
+      return {
+        params: spread(evaluation.value(result, leaf), before.length),
+        states: states.map(({ key, scope, next, onHost }) => {
+          const value = evaluation.value(next, leaf);
+          return [key, onHost ? value : spread(value, sizeIn(scope, before.length))] as const;
+        }),
+        past: [...historyOf.keys()].map((e) => [e, evaluation.value(e, leaf)] as const),
+      };
+    });
     after.forEach(({ params, states: next, past }, leaf) => {
       this.params[leaf] = params;
       this.states[leaf] = new Map(next);
       for (const [e, value] of past) {
         const known = this.past[leaf]?.get(e) ?? [];
-        this.past[leaf]?.set(e, [...known, value].slice(-(historyOf.get(e)?.length ?? 0)));
+        this.past[leaf]?.set(
+          e,
+          [...known, value].slice(-(this.programs[leaf]?.historyOf.get(e)?.length ?? 0)),
+        );
       }
     });
     this.count += 1;
@@ -232,25 +275,29 @@ class Steps {
   private evaluation(gradients: readonly Float64Array[], rate: number): Evaluation<Float64Array> {
     const known = (x: number): Value<Float64Array> => (this.onDevice ? Float64Array.of(x) : x);
     const [t, lr] = [known(this.count + 1), known(rate)];
-    const totalSize = this.params.reduce((total, { length }) => total + length, 0);
     const leaves = this.params.map((params, leaf): LeafValues<Float64Array> => {
       const inputs: Record<string, Value<Float64Array> | undefined> = {
+        ...this.hyperparameters,
         g: gradients[leaf],
         p: params,
         t,
         lr,
-        size: params.length,
-        totalSize,
       };
       return {
-        size: params.length,
+        shape: [params.length],
         step: this.count,
+        sites: (this.programs[leaf] as StepProgram).sites,
         input: (name) => inputs[name] ?? (this.states[leaf]?.get(name) as Value<Float64Array>),
         past: (e, steps) => this.past[leaf]?.get(e)?.at(-steps) ?? 0,
       };
     });
-    return new Evaluation(plainArrays, leaves, this.program.common);
+    return new Evaluation(plainArrays, leaves, this.common);
   }
+}
+
+/** Numbers of a scope over a vector, which is a single row. */
+function sizeIn(scope: Scope, length: number): number {
+  return scope === "element" || scope === "column" ? length : 1;
 }
 
 function spread(value: Value<Float64Array>, size: number): Float64Array {

@@ -7,16 +7,26 @@
  * v) remains a scalar there: nothing is read back in the middle of a step.
  */
 
-import { directWindow, type Expr, expandMath, type Op, runHost } from "@adastra/core/program";
+import { sizeOf } from "@adastra/core";
+import {
+  directWindow,
+  type Expr,
+  expandMath,
+  matrixOf,
+  type Op,
+  type ReduceOver,
+  runHost,
+} from "@adastra/core/program";
 import type { ArrayOps, BinaryOp, CompareOp, Value } from "./ops.ts";
 
 /** One leaf as a step finds it. */
 export interface LeafValues<T> {
-  /** Number of elements. */
-  readonly size: number;
+  readonly shape: readonly number[];
   /** The step's number, or anything else that is the same for leaves at the same step number. */
   readonly step: unknown;
-  /** `g`, `p`, `t`, `lr`, `size`, `totalSize`, or a state by its key. */
+  /** Its own node for each reduction over all tensors, by domain; the node itself where it has no domain. */
+  readonly sites?: ReadonlyMap<string, Expr>;
+  /** `g`, `p`, `t`, `lr`, a hyperparameter or a state by its key. */
   input(name: string): Value<T>;
   /** The value of `e` as it was `steps` steps ago. */
   past(e: Expr, steps: number): Value<T>;
@@ -31,7 +41,7 @@ export class Evaluation<T> {
   private readonly own: readonly Map<Expr, Value<T>>[];
   /** Values of `common`, by leaf; leaves at the same step number have one map. */
   private readonly shared: readonly Map<Expr, Value<T>>[];
-  private readonly overAll = new Map<Expr, Value<T>>();
+  private readonly overAll = new Map<Expr | string, Value<T>>();
 
   /**
    * @param common - expressions whose value is the same for all leaves at one step number.
@@ -82,7 +92,9 @@ export class Evaluation<T> {
       case "window":
         return this.value(directWindow(e), leaf);
       case "reduce":
-        return e.over === "all" ? this.reduceAll(e) : this.reduce(e, leaf);
+        return e.over === "all" ? this.reduceAll(e) : this.reduce(e, e.over, leaf);
+      case "choose":
+        throw new TypeError("evaluate: a program must be specialised to its leaves, got a choice");
       case "select":
         return this.select(e, leaf);
       case "neg":
@@ -171,30 +183,40 @@ export class Evaluation<T> {
     return typeof a === "number" && typeof b === "number" ? onHost(op, a, b) : this.ops[op](a, b);
   }
 
-  private reduce(e: Expr & { op: "reduce" }, leaf: number): Value<T> {
-    const { size } = this.leaf(leaf);
-    if (size === 0) {
-      return identity(e.kind);
+  private reduce(
+    { kind, a: operand }: Expr & { op: "reduce" },
+    over: Exclude<ReduceOver, "all">,
+    leaf: number,
+  ): Value<T> {
+    const { shape } = this.leaf(leaf);
+    const { rows, columns } = matrixOf(shape);
+    const terms = { row: columns, column: rows, tensor: rows * columns }[over];
+    if (terms === 0) {
+      return identity(kind);
     }
-    const a = this.value(e.a, leaf);
-    if (typeof a !== "number" && this.ops.sizeOf(a) === size) {
-      return e.kind === "sum" ? this.ops.total(a) : this.ops.largest(a);
+    const a = this.value(operand, leaf);
+    if (typeof a === "number" || this.ops.sizeOf(a) === 1) {
+      // One number for all elements.
+      return kind === "sum" ? this.binary("mul", a, terms) : a;
     }
-    // One number for all elements.
-    return e.kind === "sum" ? this.binary("mul", a, size) : a;
+    const whole = this.ops.sizeOf(a) === sizeOf(shape) ? a : this.ops.spread(a, shape);
+    return kind === "sum" ? this.ops.total(whole, over) : this.ops.largest(whole, over);
   }
 
   private reduceAll(e: Expr & { op: "reduce" }): Value<T> {
-    const known = this.overAll.get(e);
+    const site = e.domain ?? e;
+    const known = this.overAll.get(site);
     if (known !== undefined) {
       return known;
     }
     const join = e.kind === "sum" ? "add" : "max";
-    const value = this.leaves.reduce<Value<T>>(
-      (sum, { size }, leaf) => (size === 0 ? sum : this.join(join, sum, this.reduce(e, leaf))),
-      identity(e.kind),
-    );
-    this.overAll.set(e, value);
+    const value = this.leaves.reduce<Value<T>>((sum, { shape, sites }, leaf) => {
+      const own = e.domain === undefined ? e : sites?.get(e.domain);
+      return own?.op !== "reduce" || sizeOf(shape) === 0
+        ? sum
+        : this.join(join, sum, this.reduce(own, "tensor", leaf));
+    }, identity(e.kind));
+    this.overAll.set(site, value);
     return value;
   }
 
@@ -225,7 +247,8 @@ function identity(kind: "sum" | "max"): number {
 /** One operation over numbers, in float64. */
 function onHost(op: Op, ...values: number[]): number {
   const at = values.map((_, index) => index);
-  const slots = Float64Array.of(...values, 0);
-  runHost([{ op, out: values.length, operands: at }], slots);
-  return slots[values.length] as number;
+  const numbers = Float64Array.of(...values, 0);
+  const matrix = { rows: 1, columns: 1 };
+  runHost([{ op, out: values.length, operands: at }], { numbers, vectors: [] }, matrix);
+  return numbers[values.length] as number;
 }

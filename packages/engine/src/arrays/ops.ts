@@ -10,7 +10,7 @@ export type BinaryOp = "add" | "sub" | "mul" | "div" | "min" | "max" | "pow";
 export type CompareOp = "lt" | "le" | "eq";
 
 /**
- * Operations over arrays `T` of one leaf's shape and scalars `T` of shape [], broadcast as NumPy's are. At
+ * Operations over arrays `T` of one leaf's shape, of its rows or columns, and scalars `T` of shape [], broadcast as NumPy's are. At
  * least one operand is a `T`. Results belong to whoever made the `ArrayOps`; operands are never used up.
  */
 export type ArrayOps<T> = {
@@ -25,9 +25,23 @@ export type ArrayOps<T> = {
   readonly not: (a: T) => T;
   /** `a` where the truth value holds, else `b`; the branch not taken may be NaN. */
   readonly select: (cond: T, a: Value<T>, b: Value<T>) => T;
-  /** The sum of all elements, of shape []; never asked of an array without elements. */
-  readonly total: (a: T) => T;
-  /** The largest element, of shape []; never asked of an array without elements. */
-  readonly largest: (a: T) => T;
+  /** The sum over `over`; never asked of an array without elements. */
+  readonly total: (a: T, over: Over) => T;
+  /** The largest over `over`; never asked of an array without elements. */
+  readonly largest: (a: T, over: Over) => T;
+  /** The array broadcast to a shape. */
+  readonly spread: (a: T, shape: readonly number[]) => T;
   readonly sizeOf: (a: T) => number;
 };
+
+/**
+ * What a reduction runs over. A tensor's result has shape []; a row's keeps the shape with 1 for the last axis, a
+ * column's with 1 for all others.
+ */
+export type Over = "row" | "column" | "tensor";
+
+/** The axes of an array of so many that a reduction runs over. */
+export function axesOf(rank: number, over: Over): number[] {
+  const axes = Array.from({ length: rank }, (_, axis) => axis);
+  return over === "tensor" ? axes : over === "row" ? axes.slice(-1) : axes.slice(0, -1);
+}

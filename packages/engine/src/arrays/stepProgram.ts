@@ -1,7 +1,8 @@
 /**
  * A program prepared for evaluation over arrays: what it makes, what it keeps, and what the host knows of it.
  *
- *     program ─ rewrite, merge twins ─▶ expressions as core plans them
+ *     program ─ specialise ───────────▶ one program a kind of leaf
+ *             ─ rewrite, merge twins ─▶ expressions as core plans them
  *             ─ delays ───────────────▶ histories of elements, queues of one number a tensor
  *             ─ windows, summed anew ─▶ expressions of those histories
  *
@@ -13,6 +14,8 @@
 import {
   directWindow,
   type Expr,
+  type Hyperparameters,
+  type LeafInfo,
   mergeTwins,
   operands,
   type Program,
@@ -20,6 +23,7 @@ import {
   recursiveWindow,
   type Scope,
   scopeOf,
+  specialise,
   verifyProgram,
   windowState,
   withOperands,
@@ -27,8 +31,9 @@ import {
 
 export interface StateSlot {
   readonly key: string;
-  readonly scope: Exclude<Scope, "step">;
-  readonly init: number;
+  readonly scope: Scope;
+  /** Value of every number before the first step; `"params"` starts at the parameter itself. */
+  readonly init: number | "params";
   readonly next: Expr;
   /** Whether its value never depends on an array: then it stays a number, in float64. */
   readonly onHost: boolean;
@@ -42,6 +47,7 @@ export interface History {
   readonly onHost: boolean;
 }
 
+/** The program of one kind of leaf. */
 export interface StepProgram {
   readonly name: string;
   /** What the step makes: the program's `params`. */
@@ -57,7 +63,21 @@ export interface StepProgram {
   readonly historyOf: ReadonlyMap<Expr, History>;
   /** Expressions whose value is the same for all leaves at one step number. */
   readonly common: ReadonlySet<Expr>;
+  /** Reductions over all tensors by domain, as this kind of leaf writes them. */
+  readonly sites: ReadonlyMap<string, Expr>;
+  /** The parameter to evaluate the model with, where it is another. */
+  readonly evaluation: Expr | undefined;
   /** Whether the parameter is read. */
+  readonly readsParams: boolean;
+}
+
+/** The programs of all leaves; expressions of different kinds of leaves compare by identity. */
+export interface LeafPrograms {
+  readonly name: string;
+  readonly hyperparameters: Hyperparameters;
+  /** One a leaf; leaves of a kind have the same. */
+  readonly programs: readonly StepProgram[];
+  readonly common: ReadonlySet<Expr>;
   readonly readsParams: boolean;
 }
 
@@ -75,10 +95,52 @@ export function updateOf(program: Program): Program {
   return { ...program, params: isSum ? params.b : { op: "sub", a: params, b: p } };
 }
 
-/** @throws TypeError when the program is not legal (see core's `verifyProgram`). */
-export function stepProgram(source: Program): StepProgram {
+/** The shape of what is one number for each of a scope, such that it broadcasts against the leaf. */
+export function shapeIn(scope: Scope, shape: readonly number[]): number[] {
+  switch (scope) {
+    case "element":
+      return [...shape];
+    case "row":
+      return shape.map((extent, axis) => (axis === shape.length - 1 ? 1 : extent));
+    case "column":
+      return shape.map((extent, axis) => (axis === shape.length - 1 ? extent : 1));
+    default:
+      return [];
+  }
+}
+
+/** @throws TypeError for a program with calls before its step: what runs over arrays takes steps alone. */
+export function requireSteps(where: string, { name, before }: Program): void {
+  if (before.length > 0) {
+    const statuses = before.map(({ status }) => status).join(", ");
+    throw new TypeError(
+      `${where}: the optimizer must take its steps in one call, got "${name}" with calls before them (${statuses}); use core's kernels`,
+    );
+  }
+}
+
+/** @throws TypeError when the program is not legal (see core's `verifyProgram`), and what a choice finds wrong in the leaves. */
+export function stepPrograms(source: Program, leaves: readonly LeafInfo[]): LeafPrograms {
   verifyProgram(source);
   const rewriter = new Rewriter();
+  const programs: StepProgram[] = [];
+  for (const kind of specialise({ ...source, inspect: {} }, leaves).classes) {
+    const program = stepProgram(kind.program, rewriter);
+    for (const leaf of kind.leaves) {
+      programs[leaf] = program;
+    }
+  }
+  return {
+    name: source.name,
+    hyperparameters: source.hyperparameters,
+    programs,
+    common: new Set(programs.flatMap(({ common }) => [...common])),
+    readsParams: programs.some(({ readsParams }) => readsParams),
+  };
+}
+
+/** One without choices. */
+function stepProgram(source: Program, rewriter: Rewriter): StepProgram {
   const { program } = mergeTwins(source, rewriter, (e) => rewriter.rewrite(e));
   const everything = [program.params, ...Object.values(program.next)];
 
@@ -122,7 +184,7 @@ export function stepProgram(source: Program): StepProgram {
   ];
   const queued = queuesOf(roots);
 
-  const onHost = knownToHost(slots);
+  const onHost = knownToHost(slots, Object.keys(program.hyperparameters));
   const queues = [...queued].map(([expr, length], index): History => {
     return { key: `queue${index}`, source: expr, length, onHost: onHost(expr) };
   });
@@ -132,7 +194,7 @@ export function stepProgram(source: Program): StepProgram {
     result,
     states: slots.map((slot) => ({
       ...slot,
-      onHost: slot.scope === "tensor" && onHost({ op: "input", name: slot.key, scope: slot.scope }),
+      onHost: isNumber(slot.scope) && onHost({ op: "input", name: slot.key, scope: slot.scope }),
     })),
     histories,
     queues,
@@ -142,6 +204,10 @@ export function stepProgram(source: Program): StepProgram {
     })),
     historyOf: new Map([...histories, ...queues].map((history) => [history.source, history])),
     common: commonOf(all),
+    sites: new Map(
+      all.flatMap((e) => (e.op === "reduce" && e.over === "all" ? [[e.domain ?? "", e]] : [])),
+    ),
+    evaluation: program.evaluation,
     readsParams: all.some((e) => e.op === "input" && e.name === "p"),
   };
 }
@@ -194,10 +260,13 @@ function queuesOf(roots: readonly Expr[]): ReadonlyMap<Expr, number> {
 }
 
 /** What depends on no array, given that per-tensor state may be such a value too: the largest set that holds. */
-function knownToHost(slots: readonly Omit<StateSlot, "onHost">[]): (e: Expr) => boolean {
-  let keys = slots.filter(({ scope }) => scope === "tensor").map(({ key }) => key);
+function knownToHost(
+  slots: readonly Omit<StateSlot, "onHost">[],
+  hyperparameters: readonly string[],
+): (e: Expr) => boolean {
+  let keys = slots.filter(({ scope }) => isNumber(scope)).map(({ key }) => key);
   for (;;) {
-    const known = computedFrom(["t", "lr", "size", "totalSize", ...keys]);
+    const known = computedFrom(["t", "lr", ...hyperparameters, ...keys]);
     const kept = slots.filter(({ key, next }) => keys.includes(key) && known(next));
     if (kept.length === keys.length) {
       return known;
@@ -206,13 +275,20 @@ function knownToHost(slots: readonly Omit<StateSlot, "onHost">[]): (e: Expr) => 
   }
 }
 
-/** Whether an expression is computed from constants and the inputs of these names alone. */
-export function computedFrom(names: readonly string[]): (e: Expr) => boolean {
+function isNumber(scope: Scope): boolean {
+  return scope === "step" || scope === "tensor";
+}
+
+/** Whether an expression is computed from constants and the inputs of these names alone, by operations that `admits` takes. */
+export function computedFrom(
+  names: readonly string[],
+  admits: (e: Expr) => boolean = () => true,
+): (e: Expr) => boolean {
   const memo = new Map<Expr, boolean>();
   const computed = (e: Expr): boolean => {
     let known = memo.get(e);
     if (known === undefined) {
-      known = e.op === "input" ? names.includes(e.name) : operands(e).every(computed);
+      known = e.op === "input" ? names.includes(e.name) : admits(e) && operands(e).every(computed);
       memo.set(e, known);
     }
     return known;
@@ -220,9 +296,12 @@ export function computedFrom(names: readonly string[]): (e: Expr) => boolean {
   return computed;
 }
 
-/** The largest expressions below `roots` that are computed from the inputs of these names, at least one of them. */
+/**
+ * The largest expressions below `roots` that are computed from the inputs of these names, at least one of them, and
+ * that have the same value for every leaf.
+ */
 export function largestFrom(names: readonly string[], roots: readonly Expr[]): readonly Expr[] {
-  const computed = computedFrom(names);
+  const computed = computedFrom(names, ({ op }) => op !== "reduce" && op !== "delay");
   const constant = computedFrom([]);
   const found = new Set<Expr>();
   reachable(roots, (e) => {

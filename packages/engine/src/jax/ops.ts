@@ -1,7 +1,7 @@
 /** jax-js as the array library of programs. */
 
 import { type Array as JaxArray, lax, numpy as np } from "@jax-js/jax";
-import type { ArrayOps, Value } from "../arrays/ops.ts";
+import { type ArrayOps, axesOf, type Over, type Value } from "../arrays/ops.ts";
 
 export interface OwnedOps {
   readonly ops: ArrayOps<JaxArray>;
@@ -55,8 +55,9 @@ export function ownedOps(): OwnedOps {
     or: logic(np.logicalOr),
     not: unary(np.logicalNot),
     select: (cond, a, b) => own(np.where(cond.ref, lend(a), lend(b))),
-    total: unary((a) => np.sum(a)),
-    largest: unary((a) => np.max(a)),
+    total: (a, over) => own(reduced(np.sum, a.ref, over)),
+    largest: (a, over) => own(reduced(np.max, a.ref, over)),
+    spread: (a, shape) => own(np.broadcastTo(a.ref, [...shape])),
     sizeOf: (a) => a.size,
   };
   return {
@@ -68,4 +69,13 @@ export function ownedOps(): OwnedOps {
       }
     },
   };
+}
+
+function reduced(
+  reduce: (a: JaxArray, axes: number[], options: { keepdims: boolean }) => JaxArray,
+  a: JaxArray,
+  over: Over,
+): JaxArray {
+  const axes = axesOf(a.ndim, over);
+  return axes.length === 0 ? a : reduce(a, axes, { keepdims: over !== "tensor" });
 }

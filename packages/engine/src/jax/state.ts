@@ -1,44 +1,75 @@
 /** Optimizer state as a tree of jax-js arrays. */
 
 import { type Array as JaxArray, type JsTree, type JsTreeDef, tree } from "@jax-js/jax";
-import type { StepProgram } from "../arrays/stepProgram.ts";
+import type { LeafPrograms, StateSlot } from "../arrays/stepProgram.ts";
 
 /** The state of an optimizer: a tree that `jit`, `tree.ref` and `tree.dispose` take. */
 export type OptState = JsTree<JaxArray>;
+
+/** What the leaves keep, together. A leaf whose program lacks one of it has a scalar 0 in its place. */
+export interface KeptKeys {
+  readonly name: string;
+  readonly states: readonly Pick<StateSlot, "key" | "scope" | "init">[];
+  /** Histories of elements, then queues of numbers. */
+  readonly past: readonly {
+    readonly key: string;
+    readonly length: number;
+    readonly ofElements: boolean;
+  }[];
+}
+
+export function keptBy({ name, programs }: LeafPrograms): KeptKeys {
+  const states = new Map<string, KeptKeys["states"][number]>();
+  const histories = new Map<string, KeptKeys["past"][number]>();
+  const queues = new Map<string, KeptKeys["past"][number]>();
+  for (const program of new Set(programs)) {
+    for (const { key, scope, init } of program.states) {
+      states.set(key, { key, scope, init });
+    }
+    for (const [known, own] of [
+      [histories, program.histories],
+      [queues, program.queues],
+    ] as const) {
+      for (const { key, length } of own) {
+        const longest = Math.max(length, known.get(key)?.length ?? 0);
+        known.set(key, { key, length: longest, ofElements: known === histories });
+      }
+    }
+  }
+  return { name, states: [...states.values()], past: [...histories.values(), ...queues.values()] };
+}
 
 /** State as lists, a leaf of the parameters at each innermost position. */
 export interface Kept {
   /** Steps taken, a uint32 scalar. */
   readonly count: JaxArray;
-  /** By state, in the program's order. */
+  /** By state, in the order of the keys. */
   readonly states: readonly (readonly JaxArray[])[];
-  /** By history, then by queue; the oldest step first. */
+  /** By history and queue; the oldest step first. */
   readonly past: readonly (readonly (readonly JaxArray[])[])[];
 }
 
 /**
  * `{ count, state: { mu: …, nu: … }, past: { g: [oldest, …, newest] } }`, where each … is a tree like the
- * parameters: of their shapes, or of scalars for what is one number a tensor.
+ * parameters: of their shapes, of what is one number a row or column, or of scalars.
  */
-export function treeOf(program: StepProgram, treedef: JsTreeDef, kept: Kept): OptState {
+export function treeOf(keys: KeptKeys, treedef: JsTreeDef, kept: Kept): OptState {
   const like = (leaves: readonly JaxArray[]): OptState => tree.unflatten(treedef, leaves);
-  const past = [...program.histories, ...program.queues];
   return {
     count: kept.count,
     state: Object.fromEntries(
-      program.states.map(({ key }, i) => [key, like(kept.states[i] as readonly JaxArray[])]),
+      keys.states.map(({ key }, i) => [key, like(kept.states[i] as readonly JaxArray[])]),
     ),
-    past: Object.fromEntries(past.map(({ key }, i) => [key, (kept.past[i] ?? []).map(like)])),
+    past: Object.fromEntries(keys.past.map(({ key }, i) => [key, (kept.past[i] ?? []).map(like)])),
   };
 }
 
 /** @throws TypeError for a tree that is not this program's state over parameters of the tree `treedef`. */
-export function readTree(program: StepProgram, treedef: JsTreeDef, state: OptState): Kept {
-  const past = [...program.histories, ...program.queues];
-  const expected = tree.structure(shapeOf(program, treedef));
+export function readTree(where: string, keys: KeptKeys, treedef: JsTreeDef, state: OptState): Kept {
+  const expected = tree.structure(shapeOf(keys, treedef));
   if (!expected.equals(tree.structure(state))) {
     throw new TypeError(
-      `update: state must be what \`init\` made for "${program.name}" and a tree like the gradients, got ${tree.structure(state).toString(false)}; call init with the parameters`,
+      `${where}: state must be what \`init\` made for "${keys.name}" and a tree like the gradients, got ${tree.structure(state).toString(false)}; call init with the parameters`,
     );
   }
   // The structures agree, so the branches are these.
@@ -49,15 +80,15 @@ export function readTree(program: StepProgram, treedef: JsTreeDef, state: OptSta
   };
   return {
     count: branches.count,
-    states: program.states.map(({ key }) => tree.leaves(branches.state[key] as OptState)),
-    past: past.map(({ key }) =>
+    states: keys.states.map(({ key }) => tree.leaves(branches.state[key] as OptState)),
+    past: keys.past.map(({ key }) =>
       (branches.past[key] as OptState[]).map((step) => tree.leaves<JaxArray>(step)),
     ),
   };
 }
 
 /** A tree of the state's form, with numbers for arrays. */
-function shapeOf({ states, histories, queues }: StepProgram, treedef: JsTreeDef): JsTree<number> {
+function shapeOf({ states, past }: KeptKeys, treedef: JsTreeDef): JsTree<number> {
   const like = (): JsTree<number> =>
     tree.unflatten(
       treedef,
@@ -67,8 +98,6 @@ function shapeOf({ states, histories, queues }: StepProgram, treedef: JsTreeDef)
   return {
     count: 0,
     state: Object.fromEntries(states.map(({ key }) => [key, like()])),
-    past: Object.fromEntries(
-      [...histories, ...queues].map(({ key, length }) => [key, steps(length)]),
-    ),
+    past: Object.fromEntries(past.map(({ key, length }) => [key, steps(length)])),
   };
 }

@@ -7,10 +7,15 @@
  * `dataSync` of the `cpu` backend hands out the data itself.
  */
 
-import { type CompiledOptimizer, compileOptimizer } from "@adastra/core";
+import {
+  type Changes,
+  type CompiledOptimizer,
+  compileOptimizer,
+  type Schedule,
+} from "@adastra/core";
 import type { Optimizer } from "@adastra/core/program";
 import * as tf from "@tensorflow/tfjs-core";
-import type { Stepper } from "./stepper.ts";
+import type { StepNumbers, Stepper } from "./stepper.ts";
 
 /** Backends of TensorFlow.js whose tensors are arrays of this process. */
 export const KERNEL_BACKENDS: readonly string[] = ["wasm", "cpu"];
@@ -18,8 +23,9 @@ export const KERNEL_BACKENDS: readonly string[] = ["wasm", "cpu"];
 export function kernelsStepper(
   optimizer: Optimizer,
   variables: ReadonlyMap<string, tf.Variable>,
+  first: StepNumbers,
 ): Stepper {
-  let rate = 0;
+  const { learningRate, hyperparameters, use } = scheduled(first);
   const compiled = compileOptimizer(optimizer, {
     params: Object.fromEntries(
       [...variables].map(([name, variable]) => [
@@ -27,7 +33,8 @@ export function kernelsStepper(
         { shape: [...variable.shape], data: dataOf(variable) },
       ]),
     ),
-    learningRate: () => rate,
+    learningRate,
+    hyperparameters,
   });
   const read = (names: Iterable<string>): void => {
     for (const name of names) {
@@ -47,15 +54,27 @@ export function kernelsStepper(
   };
   return {
     variables,
-    step(gradients, learningRate) {
-      rate = learningRate;
+    step(gradients, numbers) {
+      use(numbers);
       read(gradients.keys());
-      compiled.step(
+      const { status } = compiled.step(
         Object.fromEntries([...gradients].map(([name, tensor]) => [name, dataOf(tensor)])),
       );
       write(gradients.keys());
+      return status;
     },
-    save: async () => {
+    evaluationParams(numbers) {
+      use(numbers);
+      read(variables.keys());
+      return Object.fromEntries(
+        Object.entries(compiled.evaluationParams()).map(([name, { shape, data }]) => [
+          name,
+          tf.tensor(data, [...shape] as tf.Tensor["shape"]),
+        ]),
+      );
+    },
+    save: async (numbers) => {
+      use(numbers);
       read(variables.keys());
       return compiled.save();
     },
@@ -65,6 +84,25 @@ export function kernelsStepper(
     },
     // The arena goes with the optimizer.
     dispose: () => undefined,
+  };
+}
+
+/** Numbers that are given anew for each call, as schedules that core's optimizers ask. */
+export function scheduled(first: StepNumbers): {
+  readonly learningRate: Schedule;
+  readonly hyperparameters: Changes;
+  use(numbers: StepNumbers): void;
+} {
+  let numbers = first;
+  const { lr: _, ...others } = first;
+  return {
+    learningRate: () => numbers.lr as number,
+    hyperparameters: Object.fromEntries(
+      Object.keys(others).map((key) => [key, () => numbers[key] as number]),
+    ),
+    use: (next) => {
+      numbers = next;
+    },
   };
 }
 

@@ -152,7 +152,13 @@ describe("messages", () => {
   it("of setWeights", async () => {
     const optimizer = bound();
     const weights = await optimizer.getWeights();
-    expect(weights.map(({ name }) => name)).toEqual(["iter", "w/@count", "w/mu", "w/nu"]);
+    expect(weights.map(({ name }) => name)).toEqual([
+      "iter",
+      "w/@count",
+      "w/mu",
+      "w/nu",
+      "@numbers",
+    ]);
     await expect(optimizer.setWeights(weights.slice(1))).rejects.toThrow(
       'setWeights: the first weight must be "iter", got "w/@count"; pass what getWeights gave',
     );

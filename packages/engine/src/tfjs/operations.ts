@@ -6,77 +6,128 @@
  */
 
 import type { LeafState } from "@adastra/core";
-import { checkState, type Expr } from "@adastra/core/program";
+import { checkState, type Expr, type Program } from "@adastra/core/program";
 import * as tf from "@tensorflow/tfjs-core";
 import { Evaluation } from "../arrays/evaluate.ts";
 import type { Value } from "../arrays/ops.ts";
-import type { History, StepProgram } from "../arrays/stepProgram.ts";
+import { type History, requireSteps, shapeIn, stepPrograms } from "../arrays/stepProgram.ts";
 import { type TidyOps, tidyOps } from "./ops.ts";
 import {
+  type Globals,
+  isGlobal,
   leafOf,
   loadSlot,
+  ownStates,
+  readNumber,
   release,
   releaseSlot,
   type Slot,
   saveSlot,
+  settled,
   startSlot,
   stateShape,
 } from "./slots.ts";
 import type { Stepper } from "./stepper.ts";
 
+/** @throws TypeError for an optimizer with calls before its step. */
 export function operationsStepper(
-  program: StepProgram,
+  program: Program,
   variables: ReadonlyMap<string, tf.Variable>,
 ): Stepper {
+  requireSteps("toTf", program);
+  const infos = [...variables].map(([path, { shape }]) => ({ path, shape }));
+  const { programs, common, hyperparameters } = stepPrograms(program, infos);
+  const globals: Globals = new Map();
   const slots = new Map(
-    [...variables].map(([name, variable]) => [name, startSlot(program, variable)] as const),
+    [...variables].map(([name, variable], i) => {
+      return [name, startSlot(programs[i] as Slot["program"], variable, globals)] as const;
+    }),
   );
   let count = 0;
   return {
     variables,
-    step(gradients, learningRate) {
+    step(gradients, numbers) {
       const active = [...gradients].map(([name, gradient]) => {
         return { slot: slots.get(name) as Slot, gradient }; // names have been checked
       });
-      const totalSize = active.reduce((total, { slot }) => total + slot.variable.size, 0);
       tf.tidy(() => {
         const tidy = tidyOps();
         const leaves = active.map(({ slot, gradient }) =>
-          leafOf(slot, { g: gradient, p: slot.variable, lr: learningRate, totalSize }),
+          leafOf(slot, { ...numbers, g: gradient, p: slot.variable }),
         );
-        const evaluation = new Evaluation(tidy.ops, leaves, program.common);
+        const evaluation = new Evaluation(tidy.ops, leaves, common);
         const after = active.map(({ slot }, leaf) =>
-          afterStep(program, tidy, slot, (e) => evaluation.value(e, leaf)),
+          afterStep(tidy, slot, (e) => evaluation.value(e, leaf)),
         );
+        const shared = globalsAfter(tidy, active, (e, leaf) => evaluation.value(e, leaf));
         active.forEach(({ slot }, leaf) => {
           commit(slot, after[leaf] as After);
         });
+        for (const [key, value] of shared) {
+          release([globals.get(key) as Value<tf.Tensor>]);
+          globals.set(key, value);
+        }
       });
       count += 1;
+      return "stepped";
     },
-    save: async () => {
-      const leaves = [...slots].map(async ([name, slot]) => {
-        return [name, await saveSlot(program, slot)] as const;
-      });
+    evaluationParams: (numbers) =>
+      tf.tidy(() => {
+        const { ops } = tidyOps();
+        const evaluated = [...slots].map(([name, slot]): [string, tf.Tensor] => {
+          const { program: own, variable } = slot;
+          if (own.evaluation === undefined) {
+            return [name, tf.clone(variable)];
+          }
+          const leaf = leafOf(slot, { ...numbers, p: variable });
+          const value = new Evaluation(ops, [leaf], common).value(own.evaluation, 0);
+          const shape = [...variable.shape] as tf.Tensor["shape"];
+          return [
+            name,
+            typeof value === "number" ? tf.fill(shape, value) : tf.broadcastTo(value, shape),
+          ];
+        });
+        return Object.fromEntries(evaluated);
+      }),
+    save: async (numbers) => {
+      const leaves = [...slots].map(([name, slot]) => [name, saveSlot(slot)] as const);
+      const shared = [...globals].map(([key, value]) => [key, readNumber(value)] as const);
+      const { lr: _, ...others } = numbers;
       return {
-        format: "adastra-optimizer/1",
+        format: "adastra-optimizer/2",
         optimizer: program.name,
         dtype: "float32",
         count,
-        leaves: Object.fromEntries(await Promise.all(leaves)),
+        phase: 0,
+        hyperparameters: others,
+        global: await settled(shared),
+        leaves: await settled(leaves),
       };
     },
     load(state) {
-      checkState("load", state, stateShape(program, variables));
+      checkState("load", state, {
+        optimizer: program.name,
+        dtype: "float32",
+        phases: 1,
+        hyperparameters: Object.keys(hyperparameters),
+        global: [...globals.keys()],
+        tensors: [...slots].map(([name, slot]) => stateShape(slot, name)),
+      });
       count = state.count;
+      for (const [key, value] of globals) {
+        const loaded = state.global[key] as number;
+        release([value]);
+        globals.set(key, typeof value === "number" ? loaded : tf.keep(tf.scalar(loaded)));
+      }
       for (const [name, slot] of slots) {
-        loadSlot(program, slot, state.leaves[name] as LeafState);
+        loadSlot(slot, state.leaves[name] as LeafState);
       }
     },
     dispose() {
       for (const slot of slots.values()) {
         releaseSlot(slot);
       }
+      release([...globals.values()]);
     },
   };
 }
@@ -89,18 +140,17 @@ interface After {
 }
 
 function afterStep(
-  program: StepProgram,
   tidy: TidyOps,
-  { variable }: Slot,
+  { program, variable }: Slot,
   value: (e: Expr) => Value<tf.Tensor>,
 ): After {
   const keep = (e: Expr, onHost: boolean, shape: readonly number[]): Value<tf.Tensor> =>
     onHost ? value(e) : tidy.take(value(e), shape);
   return {
     params: value(program.result),
-    states: program.states.map(({ key, next, onHost, scope }) => [
+    states: ownStates(program).map(({ key, next, onHost, scope }) => [
       key,
-      keep(next, onHost, scope === "element" ? variable.shape : []),
+      keep(next, onHost, shapeIn(scope, variable.shape)),
     ]),
     newest: [
       ...program.histories.map((history): [History, Value<tf.Tensor>] => [
@@ -113,6 +163,23 @@ function afterStep(
       ]),
     ],
   };
+}
+
+/** One number for all variables is that of the first that takes part, as in core. */
+function globalsAfter(
+  tidy: TidyOps,
+  active: readonly { readonly slot: Slot }[],
+  value: (e: Expr, leaf: number) => Value<tf.Tensor>,
+): ReadonlyMap<string, Value<tf.Tensor>> {
+  const after = new Map<string, Value<tf.Tensor>>();
+  for (const [leaf, { slot }] of active.entries()) {
+    for (const { key, next, onHost } of slot.program.states.filter(isGlobal)) {
+      if (!after.has(key)) {
+        after.set(key, onHost ? value(next, leaf) : tidy.take(value(next, leaf), []));
+      }
+    }
+  }
+  return after;
 }
 
 function commit(slot: Slot, { params, states, newest }: After): void {

@@ -1,7 +1,7 @@
 /** TensorFlow.js as the array library of programs. */
 
 import * as tf from "@tensorflow/tfjs-core";
-import type { ArrayOps, Value } from "../arrays/ops.ts";
+import { type ArrayOps, axesOf, type Over, type Value } from "../arrays/ops.ts";
 
 /** What a step makes inside a `tidy`, and how it gets out. */
 export interface TidyOps {
@@ -49,8 +49,9 @@ export function tidyOps(): TidyOps {
     or: (a, b) => make(tf.logicalOr(a, b)),
     not: unary((a) => tf.logicalNot(a)),
     select: (cond, a, b) => make(tf.where(cond, a, b)),
-    total: unary((a) => tf.sum(a)),
-    largest: unary((a) => tf.max(a)),
+    total: (a, over) => make(reduced(tf.sum, a, over)),
+    largest: (a, over) => make(reduced(tf.max, a, over)),
+    spread: (a, shape) => make(tf.broadcastTo(a, [...shape] as tf.Tensor["shape"])),
     sizeOf: (a) => a.size,
   };
   const take = (value: Value<tf.Tensor>, shape: readonly number[]): tf.Tensor => {
@@ -63,4 +64,13 @@ export function tidyOps(): TidyOps {
     return tf.keep(made.delete(value) ? value : tf.clone(value));
   };
   return { ops, take };
+}
+
+function reduced(
+  reduce: (a: tf.Tensor, axes: number[], keepDims: boolean) => tf.Tensor,
+  a: tf.Tensor,
+  over: Over,
+): tf.Tensor {
+  const axes = axesOf(a.rank, over);
+  return axes.length === 0 ? tf.clone(a) : reduce(a, axes, over !== "tensor");
 }

@@ -2,12 +2,15 @@ import {
   adai,
   adam,
   adashift,
+  type Changes,
   chain,
   clipByGlobalNorm,
   compileOptimizer,
   cosine,
   cpropAdam,
+  mul,
   mulberry32,
+  type NamedInputs,
   type Optimizer,
   type Random,
   sgd,
@@ -169,6 +172,44 @@ describe.each([
     expect(second.optimizer.iterations).toBe(20);
   });
 
+  it("takes hyperparameters as numbers and schedules, changes, saves and loads them", async () => {
+    const b1 = (count: number): number => 0.5 + 0.01 * count;
+    const run = new Run(adam(), { learningRate: 0.05, execution, hyperparameters: { b1 } });
+    const compiled = compile(adam(), 0.05, { b1 });
+    const random = mulberry32(3);
+    for (let t = 0; t < 20; t++) {
+      if (t === 8) {
+        run.optimizer.set({ b2: 0.9, learningRate: 0.02 });
+        compiled.set({ b2: 0.9, learningRate: 0.02 });
+      }
+      run.steps(1);
+      compiled.step(gradientsFor(compiled, random));
+    }
+    expectClose(run.values(), valuesOf(compiled));
+    const state = await run.optimizer.save();
+    expect(state.hyperparameters).toEqual({ b1: b1(20), b2: 0.9, eps: 1e-8 });
+    const next = toTf(adam(), { learningRate: 0.02, execution });
+    next.load(state);
+    expect(next.hyperparameters).toEqual({ learningRate: 0.02, ...state.hyperparameters });
+    expect(() => next.set({ b1: 2 })).toThrow("set: `b1` must be in [0, 1), got 2");
+    expect(() => next.set({ beta: 0.5 })).toThrow(
+      'set: hyperparameters must be among b1, b2, eps, got "beta"',
+    );
+    expect(() => next.set({ b1: "0.9" as never })).toThrow(
+      "set: `b1` must be a number or a schedule, got 0.9",
+    );
+  });
+
+  it("names the parameters to evaluate with", () => {
+    const averaging = { ...sgd(), evaluation: ({ p }: NamedInputs) => mul(0.5, p) };
+    const run = new Run(averaging, { learningRate: 0.1, execution });
+    run.steps(2);
+    const evaluated = run.optimizer.evaluationParams();
+    const halves = run.values().map((leaf) => leaf.map((x) => x / 2));
+    expect(Object.values(evaluated).map((x) => Array.from(x.dataSync()))).toEqual(halves);
+    tf.dispose(evaluated);
+  });
+
   it("asks the schedule for each step, and takes another rate in between", () => {
     const schedule = cosine(0.1, 20);
     const run = new Run(adam(), { learningRate: schedule, execution });
@@ -265,6 +306,24 @@ describe("execution", () => {
     expect(run.values()).toEqual(compiledSteps(adam(), 0.05, 10));
   });
 
+  it("by kernels takes calls before the step, by operations refuses them", async () => {
+    await tf.setBackend("cpu");
+    const twice: Optimizer = {
+      ...sgd(),
+      name: "twice",
+      before: [{ status: "ascended", step: ({ g }) => ({ update: mul(0.25, g), next: {} }) }],
+    };
+    const run = new Run(twice, { learningRate: 0.1 });
+    run.steps(7);
+    expect(run.optimizer.iterations).toBe(3);
+    expect(run.values()).toEqual(compiledSteps(twice, 0.1, 7));
+    expect((await run.optimizer.save()).phase).toBe(1);
+    const other = toTf(twice, { learningRate: 0.1, execution: "operations" });
+    expect(() => other.applyGradients(gradientsOf(run.variables, mulberry32(1)))).toThrow(
+      'toTf: the optimizer must take its steps in one call, got "twice" with calls before them (ascended); use core\'s kernels',
+    );
+  });
+
   it("by kernels is refused where there is no memory to reach", async () => {
     await tf.setBackend("elsewhere");
     const run = new Run(adam(), { learningRate: 0.1, execution: "kernels" });
@@ -342,9 +401,17 @@ function skip(steps: number): number {
   return random.save();
 }
 
-function compile(optimizer: Optimizer, learningRate: TfOptions["learningRate"]) {
+function compile(
+  optimizer: Optimizer,
+  learningRate: TfOptions["learningRate"],
+  hyperparameters: Changes = {},
+) {
   const params = SHAPES.map((shape, i) => [`w${i}`, { shape, data: startOf(shape, i) }] as const);
-  return compileOptimizer(optimizer, { params: Object.fromEntries(params), learningRate });
+  return compileOptimizer(optimizer, {
+    params: Object.fromEntries(params),
+    learningRate,
+    hyperparameters,
+  });
 }
 
 function valuesOf(compiled: ReturnType<typeof compile>): number[][] {
@@ -359,12 +426,16 @@ function compiledSteps(
   const compiled = compile(optimizer, learningRate);
   const random = mulberry32(3);
   for (let t = 0; t < steps; t++) {
-    const gradients = Object.entries(compiled.params).map(
-      ([name, { data }]) => [name, data.map((x) => x + random.normal())] as const,
-    );
-    compiled.step(Object.fromEntries(gradients));
+    compiled.step(gradientsFor(compiled, random));
   }
   return valuesOf(compiled);
+}
+
+function gradientsFor(compiled: ReturnType<typeof compile>, random: Random) {
+  const gradients = Object.entries(compiled.params).map(
+    ([name, { data }]) => [name, data.map((x) => x + random.normal())] as const,
+  );
+  return Object.fromEntries(gradients);
 }
 
 function bits(values: unknown): string {

@@ -1,13 +1,17 @@
 /** Optimizers of this library as optimizers of TensorFlow.js. */
 
-import { type OptimizerState, type Schedule, ShapeMismatchError } from "@adastra/core";
-import { type Optimizer, requireOptimizer, toProgram } from "@adastra/core/program";
+import {
+  type Changes,
+  type OptimizerState,
+  type Schedule,
+  ShapeMismatchError,
+} from "@adastra/core";
+import { type Optimizer, type Program, requireOptimizer, toProgram } from "@adastra/core/program";
 import * as tf from "@tensorflow/tfjs-core";
-import { requireRate, requireSchedule } from "../arrays/learningRate.ts";
-import { stepProgram } from "../arrays/stepProgram.ts";
+import { HyperparameterValues, requireRate, requireSchedule } from "../arrays/stepNumbers.ts";
 import { KERNEL_BACKENDS, kernelsStepper } from "./kernels.ts";
 import { operationsStepper } from "./operations.ts";
-import type { Stepper } from "./stepper.ts";
+import type { StepNumbers, Stepper } from "./stepper.ts";
 import { COUNT, type NamedTensor, stateOf, weightsOf } from "./weights.ts";
 
 /**
@@ -21,6 +25,8 @@ export interface TfOptions {
   readonly learningRate: number | Schedule;
   /** How steps are computed, default `"auto"`. */
   readonly execution?: Execution;
+  /** Values or schedules for hyperparameters of the optimizer, by key; the optimizer's own where absent. */
+  readonly hyperparameters?: Changes;
 }
 
 /**
@@ -46,7 +52,9 @@ export class TfOptimizer extends tf.Optimizer {
   }
 
   readonly #optimizer: Optimizer;
+  readonly #program: Program;
   readonly #execution: Execution;
+  readonly #hyperparameters: HyperparameterValues;
   #schedule: Schedule;
   #stepper: Stepper | undefined;
   /** The backend that the state lives on. */
@@ -55,7 +63,10 @@ export class TfOptimizer extends tf.Optimizer {
   #weights: NamedTensor[] = [];
   #disposed = false;
 
-  constructor(optimizer: Optimizer, { learningRate, execution = "auto" }: TfOptions) {
+  constructor(
+    optimizer: Optimizer,
+    { learningRate, execution = "auto", hyperparameters = {} }: TfOptions,
+  ) {
     super();
     requireOptimizer("toTf", "`optimizer`", optimizer);
     if (!["auto", "kernels", "operations"].includes(execution)) {
@@ -66,6 +77,12 @@ export class TfOptimizer extends tf.Optimizer {
     this.#schedule = requireSchedule("toTf", learningRate);
     requireRate("toTf", 1, this.#schedule(0));
     this.#optimizer = optimizer;
+    this.#program = toProgram(optimizer);
+    this.#hyperparameters = new HyperparameterValues(
+      "toTf",
+      this.#program.hyperparameters,
+      hyperparameters,
+    );
     this.#execution = execution;
   }
 
@@ -78,6 +95,25 @@ export class TfOptimizer extends tf.Optimizer {
   setLearningRate(learningRate: number | Schedule): void {
     const schedule = requireSchedule("setLearningRate", learningRate);
     requireRate("setLearningRate", this.iterations + 1, schedule(this.iterations));
+    this.#schedule = schedule;
+  }
+
+  /** Hyperparameters of the next step by key, the learning rate as `learningRate`. */
+  get hyperparameters(): Readonly<Record<string, number>> {
+    const { learningRate } = this;
+    return { learningRate, ...this.#hyperparameters.at("hyperparameters", this.iterations) };
+  }
+
+  /**
+   * Changes hyperparameters, and `learningRate`, from the next step on.
+   *
+   * @throws RangeError or TypeError for a key that is none, or a value out of range. Nothing has changed then.
+   */
+  set({ learningRate, ...changes }: Changes): void {
+    const schedule =
+      learningRate === undefined ? this.#schedule : requireSchedule("set", learningRate);
+    requireRate("set", this.iterations + 1, schedule(this.iterations));
+    this.#hyperparameters.set("set", changes, this.iterations);
     this.#schedule = schedule;
   }
 
@@ -124,10 +160,23 @@ export class TfOptimizer extends tf.Optimizer {
         gradients.set(name, gradient);
       }
     }
-    const rate = requireRate(where, this.iterations + 1, this.learningRate);
-    const stepper = this.#bind(where, variables);
-    stepper.step(gradients, rate);
-    this.incrementIterations();
+    const numbers = this.#numbers(where);
+    const status = this.#bind(where, variables).step(gradients, numbers);
+    // A call before the step, as of an accumulated gradient, is none of its own.
+    if (status === "stepped") {
+      this.incrementIterations();
+    }
+  }
+
+  /**
+   * The parameters to evaluate the model with: averages, or the iterate that a method calls its answer. New tensors by
+   * variable, the caller's to dispose of.
+   *
+   * @throws TypeError before the first step, and when a variable has been disposed of.
+   */
+  evaluationParams(): tf.NamedTensorMap {
+    const where = "evaluationParams";
+    return this.#requireBound(where).evaluationParams(this.#numbers(where));
   }
 
   /**
@@ -137,17 +186,9 @@ export class TfOptimizer extends tf.Optimizer {
    * @throws TypeError before the first step, and when a variable has been disposed of.
    */
   async save(): Promise<OptimizerState> {
-    this.#requireAlive("save");
-    if (this.#stepper === undefined) {
-      throw new TypeError(
-        "save: the optimizer must have taken a step, got none; nothing is kept yet",
-      );
-    }
-    for (const [name, variable] of this.#stepper.variables) {
-      requireLive("save", name, variable);
-    }
+    const stepper = this.#requireBound("save");
     const count = this.iterations;
-    const state = await this.#stepper.save();
+    const state = await stepper.save(this.#numbers("save"));
     return { ...state, count };
   }
 
@@ -177,6 +218,7 @@ export class TfOptimizer extends tf.Optimizer {
     for (const [name, variable] of ofState) {
       requireLive(where, name, variable);
     }
+    const changes = this.#hyperparameters.unscheduled(state.hyperparameters ?? {});
     const stepper = this.#bind(where, ofState);
     try {
       stepper.load(own);
@@ -187,6 +229,7 @@ export class TfOptimizer extends tf.Optimizer {
       }
       throw error;
     }
+    this.#hyperparameters.set(where, changes, state.count);
     this.iterations_ = state.count;
   }
 
@@ -240,7 +283,7 @@ export class TfOptimizer extends tf.Optimizer {
       execution: this.#execution,
     });
     try {
-      const like = await fresh.#bind(where, variables).save();
+      const like = await fresh.#bind(where, variables).save(fresh.#numbers(where));
       this.load(await stateOf(weights, count, like));
     } finally {
       fresh.dispose();
@@ -292,8 +335,28 @@ export class TfOptimizer extends tf.Optimizer {
     }
     this.#backend = backend;
     this.#stepper = this.#usesKernels()
-      ? kernelsStepper(this.#optimizer, variables)
-      : operationsStepper(stepProgram(toProgram(this.#optimizer)), variables);
+      ? kernelsStepper(this.#optimizer, variables, this.#numbers(where))
+      : operationsStepper(this.#program, variables);
+    return this.#stepper;
+  }
+
+  /** The numbers of the next step, checked. */
+  #numbers(where: string): StepNumbers {
+    const lr = requireRate(where, this.iterations + 1, this.learningRate);
+    return { lr, ...this.#hyperparameters.at(where, this.iterations) };
+  }
+
+  /** The stepper, its variables alive. */
+  #requireBound(where: string): Stepper {
+    this.#requireAlive(where);
+    if (this.#stepper === undefined) {
+      throw new TypeError(
+        `${where}: the optimizer must have taken a step, got none; nothing is kept yet`,
+      );
+    }
+    for (const [name, variable] of this.#stepper.variables) {
+      requireLive(where, name, variable);
+    }
     return this.#stepper;
   }
 
