@@ -21,7 +21,7 @@ import { type Tensor, TensorClass } from "./runtime/tensor.ts";
 import { checkState, loadLeaf, type OptimizerState, saveLeaf, startLeaf } from "./state.ts";
 
 /** Instructions over elements after which V8 has started to optimise any kernel, 1.6 times what was measured. */
-const WARMUP_INSTRUCTIONS = 1e6;
+export const WARMUP_INSTRUCTIONS = 1e6;
 
 /** What a binding is made of: everything is checked, planned and chosen. */
 export interface BindingParts {

@@ -4,7 +4,8 @@
  * A program is closed and small: `toProgram` gives the expressions of one step, `specialise` takes the branches of
  * each leaf, `Rewriter` and `mergeTwins` bring them into the form that the compiler plans, `runHost` computes what is one number a step, and
  * `checkState` holds saved state to the format that every backend shares. `evaluateStep` is what a program
- * means by definition: hold a new backend to it.
+ * means by definition: hold a new backend to it. Where the arrays lie in a WebAssembly memory, `compileOver` runs
+ * core's own kernels on them in place.
  */
 
 export type { Extent } from "./arena.ts";
@@ -12,6 +13,15 @@ export { type Matrix, runHost } from "./codegen/host.ts";
 export { type LeafClass, specialise } from "./codegen/specialise.ts";
 export { mergeTwins } from "./codegen/twins.ts";
 export { directWindow, recursiveWindow, windowState } from "./codegen/windows.ts";
+export {
+  type Address,
+  type CompileOverOptions,
+  compileOver,
+  type LeafAddresses,
+  type OverOptimizer,
+  type OwnedMemory,
+  type PlacedLeaf,
+} from "./compileOver.ts";
 export { type EvaluatedTensor, evaluateStep, startTensor } from "./expr/evaluate.ts";
 export { expandMath } from "./expr/math.ts";
 export {

@@ -168,15 +168,13 @@ export class Evaluation<T> {
 
   /** 1 − bˣ as −(e^(x ln b) − 1) where x is on the device: in float32 the subtraction would cancel digits. */
   private correction(one: Expr, power: Expr, leaf: number): Value<T> | undefined {
-    const isCorrection =
-      one.op === "const" && one.value === 1 && power.op === "pow" && power.a.op === "const";
-    if (!isCorrection || !(power.a.value > 0)) {
+    if (one.op !== "const" || one.value !== 1 || power.op !== "pow") {
       return undefined;
     }
-    const x = this.value(power.b, leaf);
-    return typeof x === "number"
+    const [b, x] = [this.value(power.a, leaf), this.value(power.b, leaf)];
+    return typeof b !== "number" || !(b > 0) || typeof x === "number"
       ? undefined
-      : this.ops.neg(this.ops.expm1(this.ops.mul(x, Math.log(power.a.value))));
+      : this.ops.neg(this.ops.expm1(this.ops.mul(x, Math.log(b))));
   }
 
   private binary(op: BinaryOp | CompareOp, a: Value<T>, b: Value<T>): Value<T> {
