@@ -181,8 +181,8 @@ class Over implements OverOptimizer {
     }));
     const bytesFrom = (origin: Address): number =>
       layOut(contents, "float32", frameBytes(this.kernels), origin).bytes - origin;
-    // The layout starts at a multiple of 64, at most 48 bytes after what was allocated.
-    const bytes = bytesFrom(0) + 48;
+    // The layout starts at the first multiple of 64 from what was allocated.
+    const bytes = bytesFrom(0) + 64;
     this.block = memory.allocate(bytes);
     const layout = layOut(contents, "float32", frameBytes(this.kernels), this.block);
     this.warmup = layout.warmup;

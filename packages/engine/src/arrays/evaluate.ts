@@ -193,12 +193,17 @@ export class Evaluation<T> {
       return identity(kind);
     }
     const a = this.value(operand, leaf);
-    if (typeof a === "number" || this.ops.sizeOf(a) === 1) {
-      // One number for all elements.
-      return kind === "sum" ? this.binary("mul", a, terms) : a;
+    if (typeof a === "number") {
+      return kind === "sum" ? onHost("mul", a, terms) : a;
     }
-    const whole = this.ops.sizeOf(a) === sizeOf(shape) ? a : this.ops.spread(a, shape);
-    return kind === "sum" ? this.ops.total(whole, over) : this.ops.largest(whole, over);
+    const reduce = kind === "sum" ? this.ops.total : this.ops.largest;
+    const [size, whole] = [this.ops.sizeOf(a), sizeOf(shape)];
+    if (size === 1 && whole > 1) {
+      // One number for all elements, in the shape of what it is one of.
+      const one = over === "tensor" ? reduce(a, over) : a;
+      return kind === "sum" ? this.ops.mul(one, terms) : one;
+    }
+    return reduce(size === whole ? a : this.ops.spread(a, shape), over);
   }
 
   private reduceAll(e: Expr & { op: "reduce" }): Value<T> {

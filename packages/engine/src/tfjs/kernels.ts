@@ -1,10 +1,10 @@
 /**
- * Steps by core's compiled optimizer, for the backends whose memory a program can reach: `wasm` and `cpu`.
+ * Steps by core's compiled optimizer over copies, for memory that a program can reach and must not write: that of `cpu`,
+ * and the heap of `wasm` where threads share it.
  *
  * Parameters and gradients of a step are copied into the optimizer's arena, and the new parameters into new data
- * of the variables. A write where they lie would be wrong: kernels of the `wasm` backend cache what they make of a
- * weight under the number of its data (a matrix product then goes on with the old weights), clones share data, and
- * `dataSync` of the `cpu` backend hands out the data itself.
+ * of the variables. On `cpu` a write where they lie would be wrong: clones, what `dataSync` gave and the array that a
+ * tensor was made from are the data itself.
  */
 
 import {

@@ -108,6 +108,7 @@ describe("a model file", () => {
       ...["kernel", "bias"].flatMap((name) =>
         ["@count", "g/0", "g/1", "window0", "@numbers"].map((key) => `${name}/${key}`),
       ),
+      "@numbers",
     ]);
     const config = files[0]?.trainingConfig?.optimizer_config;
     expect(config).toEqual({

@@ -9,6 +9,7 @@ import {
 import { type Optimizer, type Program, requireOptimizer, toProgram } from "@adastra/core/program";
 import * as tf from "@tensorflow/tfjs-core";
 import { HyperparameterValues, requireRate, requireSchedule } from "../arrays/stepNumbers.ts";
+import { heapOf, heapStepper } from "./heap.ts";
 import { KERNEL_BACKENDS, kernelsStepper } from "./kernels.ts";
 import { operationsStepper } from "./operations.ts";
 import type { StepNumbers, Stepper } from "./stepper.ts";
@@ -33,8 +34,12 @@ export interface TfOptions {
  * An optimizer for `model.compile`, `minimize` and `applyGradients`.
  *
  * The variables of the first step are its variables from then on; a step may leave some of them out, and those
- * keep state and step number. State lives in the arena of core's optimizer (`wasm`, `cpu`: the optimizer's bytes
- * a parameter and 8 more for parameter and gradient) or in tensors of the backend.
+ * keep state and step number. State lives on the heap (`wasm`: the optimizer's bytes a parameter, and 4 for the newest of
+ * gradients that are kept), in the arena of core's optimizer (`cpu`, and `wasm` with threads: 8 more for copies of parameter
+ * and gradient), or in tensors of the backend.
+ *
+ * On `wasm` without threads a step writes the variables in place: views of the heap change, tensors that share a
+ * variable's data do not.
  *
  * @throws TypeError for what is not an optimizer; RangeError for a rate that is negative or not finite, or for an
  * unknown execution.
@@ -57,6 +62,7 @@ export class TfOptimizer extends tf.Optimizer {
   readonly #hyperparameters: HyperparameterValues;
   #schedule: Schedule;
   #stepper: Stepper | undefined;
+  #inPlace = false;
   /** The backend that the state lives on. */
   #backend = "";
   /** What `getWeights` handed out last. */
@@ -123,6 +129,11 @@ export class TfOptimizer extends tf.Optimizer {
       return undefined;
     }
     return this.#usesKernels() ? "kernels" : "operations";
+  }
+
+  /** Whether kernels write the variables where they lie, as on the heap of one thread; undefined before the first step. */
+  get inPlace(): boolean | undefined {
+    return this.#stepper === undefined ? undefined : this.#inPlace;
   }
 
   /**
@@ -334,9 +345,15 @@ export class TfOptimizer extends tf.Optimizer {
       );
     }
     this.#backend = backend;
-    this.#stepper = this.#usesKernels()
-      ? kernelsStepper(this.#optimizer, variables, this.#numbers(where))
-      : operationsStepper(this.#program, variables);
+    const heap = this.#usesKernels() ? heapOf(tf.backend()) : undefined;
+    if (heap !== undefined) {
+      this.#stepper = heapStepper(this.#optimizer, variables, this.#numbers(where), heap);
+    } else if (this.#usesKernels()) {
+      this.#stepper = kernelsStepper(this.#optimizer, variables, this.#numbers(where));
+    } else {
+      this.#stepper = operationsStepper(this.#program, variables);
+    }
+    this.#inPlace = heap !== undefined;
     return this.#stepper;
   }
 

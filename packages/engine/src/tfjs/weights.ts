@@ -89,8 +89,6 @@ export async function stateOf(
     hyperparameters: Object.keys(like.hyperparameters),
     global: Object.keys(like.global),
   };
-  const shared = await numbersOf(NUMBERS, 1 + keys.hyperparameters.length + keys.global.length);
-  const [phase] = shared(1) as [number];
   const leaves: Record<string, LeafState> = {};
   for (const [name, leaf] of Object.entries(like.leaves)) {
     const tensorKeys = Object.keys(leaf.tensor);
@@ -117,6 +115,8 @@ export async function stateOf(
       queues: leaf.queues.map((queue) => numbers(queue.length)),
     };
   }
+  const shared = await numbersOf(NUMBERS, 1 + keys.hyperparameters.length + keys.global.length);
+  const [phase] = shared(1) as [number];
   return {
     ...like,
     count,
