@@ -389,8 +389,9 @@ class Over implements OverOptimizer {
 
   private executorOver(buffer: ArrayBuffer): Executor {
     const framed = this.kernels.map((kernel, i): [Kernel, LoadedKernel] => {
-      const { run } = this.loaded[i] as LoadedKernel;
-      return [kernel, { frame: frameAt(kernel, buffer, this.frames[i] as Address), run }];
+      const loaded = this.loaded[i] as LoadedKernel;
+      const frame = frameAt(kernel, buffer, this.frames[i] as Address);
+      return [kernel, { frame, run: () => loaded.run() }];
     });
     return new Executor(this.memory, "float32", new Map(framed));
   }

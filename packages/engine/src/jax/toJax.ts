@@ -361,7 +361,7 @@ function compute(
         const from = scope === "step" ? first : leaf;
         const next = nextOf(leaf) === undefined ? undefined : nextOf(from);
         return next === undefined
-          ? (arrays.states[i]?.[leaf] as JaxArray).ref
+          ? placeholder(arrays.states[i]?.[leaf])
           : spread(evaluation.value(next, from), shapeIn(scope, g.shape));
       });
     }),
@@ -370,7 +370,7 @@ function compute(
         const own = programs[leaf] as StepProgram;
         const history = [...own.histories, ...own.queues].find((each) => each.key === key);
         return history === undefined
-          ? (arrays.past[i]?.at(-1)?.[leaf] as JaxArray).ref
+          ? placeholder(arrays.past[i]?.at(-1)?.[leaf])
           : spread(evaluation.value(history.source, leaf), ofElements ? g.shape : []);
       }),
     ),
@@ -378,6 +378,11 @@ function compute(
   owned.dispose();
   tree.dispose(arrays);
   return results;
+}
+
+/** What stands where a leaf keeps nothing, once more. */
+function placeholder(scalar: JaxArray | undefined): JaxArray {
+  return scalar === undefined ? np.full([], 0) : scalar.ref;
 }
 
 /** What the host knows of a step, in float64. */

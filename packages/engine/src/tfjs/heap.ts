@@ -40,11 +40,11 @@ interface WasmBackend {
 /** The heap of a backend, as far as steps in place need it. */
 export interface Heap {
   readonly memory: OwnedMemory;
-  addressOf(tensor: tf.Tensor): number;
+  readonly addressOf: (tensor: tf.Tensor) => number;
   /** Whether another tensor has the same data. */
-  isShared(tensor: tf.Tensor): boolean;
+  readonly isShared: (tensor: tf.Tensor) => boolean;
   /** Lets no kernel go on with what it made of the data before. */
-  renumber(tensor: tf.Tensor): void;
+  readonly renumber: (tensor: tf.Tensor) => void;
 }
 
 /** The heap of the `wasm` backend; undefined for other backends, and where threads share it. */
@@ -79,7 +79,7 @@ export function heapOf(backend: tf.KernelBackend): Heap | undefined {
       dataIdMap.get(dataId);
       return numbered.refCount(dataId) > 1;
     },
-    renumber({ dataId, size }) {
+    renumber: ({ dataId, size }) => {
       const entry = dataIdMap.get(dataId);
       wasm.tfjs.disposeData(entry.id);
       entry.id = numbered.dataIdNextNumber++;

@@ -91,7 +91,7 @@ export function kernelsStepper(
 export function scheduled(first: StepNumbers): {
   readonly learningRate: Schedule;
   readonly hyperparameters: Changes;
-  use(numbers: StepNumbers): void;
+  readonly use: (numbers: StepNumbers) => void;
 } {
   let numbers = first;
   const { lr: _, ...others } = first;
