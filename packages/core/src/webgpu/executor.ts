@@ -355,7 +355,7 @@ function checkOptions(
   requireThat(
     largestFrame(kernels) <= limits.maxUniformBufferBindingSize,
     where,
-    `streams and scalars of a kernel must fit ${limits.maxUniformBufferBindingSize} bytes, the device's maxUniformBufferBindingSize`,
+    `streams, scalars and constants of a kernel must fit ${limits.maxUniformBufferBindingSize} bytes, the device's maxUniformBufferBindingSize`,
     largestFrame(kernels),
   );
 }
