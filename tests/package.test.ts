@@ -172,6 +172,13 @@ describe("bundles", () => {
     ["Adam compiled in advance", 'export * from "@adastra/core/adam";', 11_500],
     ["AdaShift compiled in advance", 'export * from "@adastra/core/adashift";', 13_000],
     ["one schedule alone", 'export { cosine } from "@adastra/core";', 730],
+    ["optimizers on WebGPU", 'export * from "@adastra/core/webgpu";', 24_000],
+    [
+      "kernels on WebGPU",
+      'export { createGpuExecutor, emitWgsl } from "@adastra/core/webgpu";',
+      7_150,
+    ],
+    ["threads", 'export * from "@adastra/core/threads";', 8_000],
     ["the seeded generator alone", 'export { mulberry32 } from "@adastra/core";', 340],
   ])("of core, %s: at most the ceiling, nothing from Node", async (_, source, ceiling) => {
     const { bytes, text } = await bundled(source);
