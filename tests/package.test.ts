@@ -161,8 +161,8 @@ describe("bundles", () => {
 
   // Ceilings in bytes of gzip: some five percent above what stands, so that growth is a decision.
   it.each([
-    ["everything", 'export * from "@adastra/core";', 30_000],
-    ["Adam bound to parameters", 'export { adam, compileOptimizer } from "@adastra/core";', 24_000],
+    ["everything", 'export * from "@adastra/core";', 38_500],
+    ["Adam bound to parameters", 'export { adam, compileOptimizer } from "@adastra/core";', 26_600],
     ["checkpoints", 'export * from "@adastra/core/checkpoint";', 8_950],
     [
       "weights as safetensors",
@@ -172,7 +172,7 @@ describe("bundles", () => {
     ["Adam compiled in advance", 'export * from "@adastra/core/adam";', 11_500],
     ["AdaShift compiled in advance", 'export * from "@adastra/core/adashift";', 13_000],
     ["one schedule alone", 'export { cosine } from "@adastra/core";', 730],
-    ["optimizers on WebGPU", 'export * from "@adastra/core/webgpu";', 24_000],
+    ["optimizers on WebGPU", 'export * from "@adastra/core/webgpu";', 26_600],
     [
       "kernels on WebGPU",
       'export { createGpuExecutor, emitWgsl } from "@adastra/core/webgpu";',
