@@ -151,9 +151,27 @@ export { exponentialWarmup, warmup } from "./schedules/warmup.ts";
 export type { WsdDecay, WsdOptions } from "./schedules/wsd.ts";
 export { wsd } from "./schedules/wsd.ts";
 export type { LeafState, OptimizerState } from "./state.ts";
+export { accumulate } from "./transforms/accumulate.ts";
+export type { EmaOptions, SwaOptions } from "./transforms/averages.ts";
+export { ema, polyak, swa } from "./transforms/averages.ts";
+export type { CentraliseOptions } from "./transforms/centralise.ts";
+export { centralise } from "./transforms/centralise.ts";
 export { chain } from "./transforms/chain.ts";
-export { clipByGlobalNorm } from "./transforms/clip.ts";
-export type { DecayOptions } from "./transforms/weightDecay.ts";
+export type { AdaptiveClipOptions, Units } from "./transforms/clip.ts";
+export {
+  adaptiveClip,
+  clipByGlobalNorm,
+  clipByTensorNorm,
+  clipByValue,
+} from "./transforms/clip.ts";
+export type { GroupMember } from "./transforms/group.ts";
+export { group } from "./transforms/group.ts";
+export type { LookaheadOptions } from "./transforms/lookahead.ts";
+export { lookahead } from "./transforms/lookahead.ts";
+export type { LeafMask } from "./transforms/patterns.ts";
+export type { SamOptions } from "./transforms/sam.ts";
+export { sam } from "./transforms/sam.ts";
+export type { DecayOptions, WeightDecayOptions } from "./transforms/weightDecay.ts";
 export { decoupledWeightDecay, l2 } from "./transforms/weightDecay.ts";
 export type { Tree } from "./tree.ts";
 export { flatten, sameShape, sizeOf } from "./tree.ts";

@@ -191,14 +191,19 @@ export interface Combined {
  *
  * @param share - whether two may keep the same key where they declare the same: those that never run over the same leaf.
  */
-export function combine(optimizers: readonly Optimizer[], share = false): Combined {
+export function combine(
+  optimizers: readonly Pick<Optimizer, "state" | "hyperparameters">[],
+  share = false,
+): Combined {
   const state: Record<string, StateSpec> = {};
   const hyperparameters: Record<string, Hyperparameter> = {};
   const keys = optimizers.map((optimizer, position) => {
     const own = new Map<string, string>();
     for (const [key, spec] of Object.entries<StateSpec>(optimizer.state)) {
       const known = state[key];
-      const same = share && known?.scope === spec.scope && Object.is(known.init, spec.init);
+      // What is one number in all would be one of all groups.
+      const alike = share && spec.scope !== "step";
+      const same = alike && known?.scope === spec.scope && Object.is(known.init, spec.init);
       const unique = same ? key : uniqueKey(key, { ...state, ...hyperparameters }, position + 1);
       state[unique] = spec;
       own.set(key, unique);
