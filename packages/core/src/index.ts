@@ -62,6 +62,8 @@ export {
   windowSum,
 } from "./expr/build.ts";
 export type { Choice, Expr, LeafInfo, Scope } from "./expr/node.ts";
+export type { Guard, GuardedResult, GuardOptions } from "./guard.ts";
+export { guard } from "./guard.ts";
 export type {
   Hyperparameter,
   Hyperparameters,
@@ -126,6 +128,8 @@ export type { RpropOptions } from "./optimizers/rprop.ts";
 export { rprop } from "./optimizers/rprop.ts";
 export type { SgdOptions } from "./optimizers/sgd.ts";
 export { sgd } from "./optimizers/sgd.ts";
+export type { AdamsOptions, SgdsOptions, StableDecayOptions } from "./optimizers/stableDecay.ts";
+export { adams, sgds } from "./optimizers/stableDecay.ts";
 export type { YogiOptions } from "./optimizers/yogi.ts";
 export { yogi } from "./optimizers/yogi.ts";
 export { mulberry32 } from "./random.ts";

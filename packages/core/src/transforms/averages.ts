@@ -84,7 +84,7 @@ export function ema(decay: number, { debias = false }: EmaOptions = {}): Optimiz
  *
  * State: `average` = a, 4 bytes a float32 parameter.
  *
- * @see Polyak & Juditsky 1992, equation 2, https://doi.org/10.1137/0330046
+ * @see Polyak & Juditsky 1992, https://doi.org/10.1137/0330046
  * @example chain(sgd(), polyak())
  */
 export function polyak(): Optimizer {

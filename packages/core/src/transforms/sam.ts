@@ -47,7 +47,7 @@ export interface SamOptions {
  * gradient in the first call stays where it is; without one in the second it goes back at its next step. Keep decay
  * inside: what follows in a chain sees w̃ as the parameter.
  * @see Foret et al. 2021, equation 2 and Algorithm 1, https://arxiv.org/abs/2010.01412; ASAM: Kwon et al. 2021,
- * equation 9, https://arxiv.org/abs/2102.11600
+ * https://arxiv.org/abs/2102.11600
  * @example sam(sgd({ momentum: 0.9, weightDecay: 5e-4 }), { rho: 0.05 })
  */
 export function sam(
