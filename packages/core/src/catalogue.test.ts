@@ -26,10 +26,21 @@ import { radam } from "./optimizers/radam.ts";
 import { rmsprop } from "./optimizers/rmsprop.ts";
 import { rprop } from "./optimizers/rprop.ts";
 import { sgd } from "./optimizers/sgd.ts";
+import { adams, sgds } from "./optimizers/stableDecay.ts";
 import { yogi } from "./optimizers/yogi.ts";
 import { mulberry32 } from "./random.ts";
+import { ema, polyak, swa } from "./transforms/averages.ts";
+import { centralise } from "./transforms/centralise.ts";
 import { chain } from "./transforms/chain.ts";
-import { clipByGlobalNorm } from "./transforms/clip.ts";
+import {
+  adaptiveClip,
+  clipByGlobalNorm,
+  clipByTensorNorm,
+  clipByValue,
+} from "./transforms/clip.ts";
+import { group } from "./transforms/group.ts";
+import { lookahead } from "./transforms/lookahead.ts";
+import { decoupledWeightDecay } from "./transforms/weightDecay.ts";
 
 /** One row an optimizer: its program, a rate that suits the parabola, and its state in bytes a float32 parameter. */
 const CATALOGUE: readonly (readonly [string, Optimizer, number, number])[] = [
@@ -125,6 +136,19 @@ const CATALOGUE: readonly (readonly [string, Optimizer, number, number])[] = [
   ["clip+lamb", chain(clipByGlobalNorm(1), lamb()), 0.02, 8],
   ["clip+adam", chain(clipByGlobalNorm(1), adam()), 0.05, 8],
   ["clip+adashift", chain(clipByGlobalNorm(1), adashift({ n: 3 })), 0.05, 16],
+  ["clip by value+sgd", chain(clipByValue(1), sgd()), 0.05, 0],
+  ["clip by tensor norm+adam", chain(clipByTensorNorm(1), adam()), 0.05, 8],
+  ["adaptive clip+sgd", chain(adaptiveClip({ clipping: 0.1 }), sgd()), 0.1, 0],
+  ["centralise+adam", chain(centralise(), adam()), 0.05, 8],
+  ["adams decoupled", adams({ weightDecay: 1e-3 }), 0.05, 8],
+  ["sgds decoupled", sgds({ weightDecay: 1e-3 }), 0.02, 4],
+  ["masked decay, decoupled", chain(adam(), decoupledWeightDecay(1e-3, { mask: "*" })), 0.05, 8],
+  ["adam+ema", chain(adam(), ema(0.99)), 0.05, 12],
+  ["sgd+ema debiased", chain(sgd(), ema(0.9, { debias: true })), 0.1, 4],
+  ["sgd+polyak", chain(sgd(), polyak()), 0.1, 4],
+  ["sgd+swa", chain(sgd(), swa({ start: 5, every: 3 })), 0.1, 4],
+  ["lookahead(adam)", lookahead(adam()), 0.05, 12],
+  ["group of one", group({ "**": chain(clipByGlobalNorm(1), adam()) }), 0.05, 8],
 ];
 
 const SHAPES: readonly (readonly number[])[] = [[], [3], [4, 5], [67], [0], [8]];
@@ -182,7 +206,9 @@ describe.each(CATALOGUE)("%s", (name, optimizer, learningRate, stateBytes) => {
     const program = toProgram(optimizer);
     const random = mulberry32(5);
     const starts = SHAPES.map((shape) => draw(random, shape));
-    const tensors = starts.map((start) => startTensor(program, start));
+    const tensors = starts.map((start, i) =>
+      startTensor(program, start, { path: `w${i}`, shape: SHAPES[i] as readonly number[] }),
+    );
     const compiled = bind(optimizer, named(starts, SHAPES), learningRate, { dtype: "float64" });
     for (let t = 0; t < 80; t++) {
       const gradients = SHAPES.map((shape) => draw(random, shape));

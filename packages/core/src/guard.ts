@@ -134,10 +134,11 @@ function arraysOf({ params, arrays, tensor, vectors, queues }: LeafState): Array
 }
 
 function isFinite(data: ArrayLike<number>): boolean {
-  // x·0 is 0 for what is finite and NaN for the rest.
+  // x − x is 0 for what is finite and NaN for the rest, and NaN stays in a sum.
   let sum = 0;
   for (let i = 0; i < data.length; i++) {
-    sum += (data[i] as number) * 0;
+    const x = data[i] as number;
+    sum += x - x;
   }
   return sum === 0;
 }

@@ -63,10 +63,10 @@ export function lookahead(
         },
       };
     },
-    before: before.map(({ status, step }) => ({
-      status,
+    before: before.map((phase) => ({
+      status: phase.status,
       step: (inputs) => {
-        const outputs = step(combined.inputsOf(0, inputs));
+        const outputs = phase.step(combined.inputsOf(0, inputs));
         return { ...outputs, next: combined.rename(0, outputs.next) };
       },
     })),
