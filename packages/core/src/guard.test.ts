@@ -76,7 +76,7 @@ describe("guard", () => {
     guarded.step({ x: GOOD });
     guarded.restore({ learningRate: 0.01, weightDecay: 0.2 });
     expect(compiled.count).toBe(0);
-    expect(compiled.hyperparameters).toEqual({ learningRate: 0.01, weightDecay: 0.2 });
+    expect(compiled.hyperparameters).toMatchObject({ learningRate: 0.01, weightDecay: 0.2 });
     guarded.step({ x: GOOD });
     expect(() => {
       guarded.restore({ weightDecay: -1 });

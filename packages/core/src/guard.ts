@@ -47,8 +47,9 @@ export interface Guard {
  * `"propagate"` the guard sees the harm and goes back at once.
  * @throws RangeError naming the option that is out of range, or when the optimizer is not finite to begin with.
  * @example
- * const guarded = guard(compileOptimizer(adam(), { params, learningRate: 1e-3, nonFinite: "skip" }));
- * if (guarded.step(gradients).status === "restored") guarded.restore({ learningRate: 5e-4 });
+ * const compiled = compileOptimizer(adam(), { params, learningRate: 1e-3, nonFinite: "skip" });
+ * const guarded = guard(compiled, { limit: 5 });
+ * if (guarded.step(gradients).status === "restored") compiled.set({ learningRate: 5e-4 });
  */
 export function guard(
   compiled: CompiledOptimizer,

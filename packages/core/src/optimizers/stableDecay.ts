@@ -11,7 +11,7 @@ import { div, eq, lerp, mean, mul, neg, select, sqrt, square, sub } from "../exp
 import { defineOptimizer, nonNegative, type Optimizer, perElement } from "../optimizer.ts";
 import { chain } from "../transforms/chain.ts";
 import { type LeafMask, masked } from "../transforms/patterns.ts";
-import { type AdamOptions, correctedStep, correction, requireAdam } from "./adam.ts";
+import { type AdamOptions, adamRates, correctedStep, correction } from "./adam.ts";
 import { type SgdOptions, sgd } from "./sgd.ts";
 
 export interface StableDecayOptions {
@@ -31,8 +31,8 @@ export interface AdamsOptions
  *     v̄ₜ = mean of vₜ/(1 − β₂ᵗ) over all elements of all tensors
  *     p ← p·(1 − αₜ λ/√v̄ₜ) − αₜ m̂ₜ/(√v̂ₜ + ε)
  *
- * State: `mu` = m, `nu` = v: 8 bytes a float32 parameter. Two passes. The hyperparameter `weightDecay` can be changed
- * while training.
+ * State: `mu` = m, `nu` = v: 8 bytes a float32 parameter. Two passes. The hyperparameters `b1`, `b2`, `eps` and
+ * `weightDecay` can be changed while training.
  *
  * @param options - those of `adam`; `weightDecay` (λ) default 1e-4; `mask`.
  * @throws RangeError naming the option that is out of range.
@@ -47,15 +47,14 @@ export function adams({
   weightDecay = 1e-4,
   mask,
 }: AdamsOptions = {}): Optimizer {
-  requireAdam("adams", b1, b2, eps);
   const where = masked("adams", mask);
   return defineOptimizer(
     "adams",
     { mu: perElement(), nu: perElement() },
-    { weightDecay: nonNegative(weightDecay) },
-    ({ g, p, mu, nu, t, lr, weightDecay: rate }) => {
-      const m = lerp(mu, g, 1 - b1);
-      const v = lerp(nu, square(g), 1 - b2);
+    { ...adamRates(b1, b2, eps), weightDecay: nonNegative(weightDecay) },
+    ({ g, p, mu, nu, t, lr, b1, b2, eps, weightDecay: rate }) => {
+      const m = lerp(mu, g, sub(1, b1));
+      const v = lerp(nu, square(g), sub(1, b2));
       const vBar = div(mean(v, "all"), correction(b2, t));
       const pace = select(eq(vBar, 0), 0, div(mul(lr, rate), sqrt(vBar)));
       const step = neg(correctedStep(lr, m, v, b1, b2, eps, t));
