@@ -3,16 +3,11 @@
 import { type ArenaLayout, layOut, WARMUP_ELEMENTS } from "./arena.ts";
 import { type Backend, type DType, frameBytes, type Kernel } from "./codegen/kernel.ts";
 import { GRADIENT, PARAMS, type PhasePlan, type Plan } from "./codegen/passes.ts";
-import type {
-  Changes,
-  CompiledOptimizer,
-  Statistics,
-  StepOptions,
-  StepResult,
-} from "./compiledOptimizer.ts";
+import type { Changes, CompiledOptimizer, StepOptions, StepResult } from "./compiledOptimizer.ts";
 import type { Leaf, Leaves, NumericArray } from "./contracts.ts";
 import { NonFiniteError } from "./errors.ts";
 import type { LeafInfo } from "./expr/node.ts";
+import { type Reading, statisticsOf } from "./inspect.ts";
 import { Executor } from "./runtime/executor.ts";
 import { acceptGradients, type Gradients, gradientSlot } from "./runtime/gradients.ts";
 import type { Numbers } from "./runtime/numbers.ts";
@@ -175,13 +170,14 @@ export class Binding implements CompiledOptimizer {
     for (const call of sequence(parts, numbers)) {
       this.executor.run(call);
     }
+    const taking = this.tensors.filter((tensor) => active.has(tensor));
     const status = parts[0]?.phase.status ?? "stepped";
     commit(parts, status === "stepped");
     this.calls = status === "stepped" ? 0 : this.calls + 1;
     this.steps += status === "stepped" ? 1 : 0;
     this.skips = { ...this.skips, consecutive: 0 };
     return inspect && status === "stepped"
-      ? { status, statistics: statisticsOf(parts) }
+      ? { status, statistics: statisticsOf(readingsOf(taking)) }
       : { status };
   }
 
@@ -258,7 +254,8 @@ export class Binding implements CompiledOptimizer {
     for (let page = 0; page < bytes.length; page += 4096) {
       bytes[page] = 0;
     }
-    const kernels = [...this.plans.flatMap(({ step }) => kernelsOfPhase(step)), GUARD];
+    const phases = this.plans.flatMap(({ step, inspected }) => [step, inspected ?? []].flat());
+    const kernels = [...phases.flatMap(kernelsOfPhase), GUARD];
     for (const kernel of this.backend === "wasm" ? kernels : []) {
       this.executor.warmUp(kernel, this.layout.warmup, WARMUP_ELEMENTS, WARMUP_INSTRUCTIONS);
     }
@@ -331,18 +328,17 @@ function isVector(scope: string): boolean {
   return scope === "row" || scope === "column";
 }
 
-export function statisticsOf(parts: readonly Part[]): Statistics {
-  return Object.fromEntries(
-    parts.flatMap(({ phase, active }) =>
-      active.map((tensor) => [
-        tensor.leaf.path,
-        Object.fromEntries(
-          phase.inspect.map(({ name, slot }) => [
-            name,
-            tensor.valuesOf(phase).numbers[slot] as number,
-          ]),
-        ),
-      ]),
-    ),
-  );
+/** What an inspected step reduced of tensors. */
+export function readingsOf(tensors: readonly Tensor[]): Reading[] {
+  return tensors.map((tensor) => {
+    // There is an inspected phase: the step has run it.
+    const phase = tensor.owner.plan.inspected as PhasePlan;
+    const { numbers } = tensor.valuesOf(phase);
+    const reduced = phase.inspect.map(({ name, slot }) => [name, numbers[slot] as number]);
+    return {
+      path: tensor.leaf.path,
+      elements: tensor.extent.size,
+      reduced: Object.fromEntries(reduced),
+    };
+  });
 }

@@ -3,6 +3,7 @@
 import type { Backend, DType } from "./codegen/kernel.ts";
 import type { Plan } from "./codegen/passes.ts";
 import type { Leaves, NumericArray } from "./contracts.ts";
+import type { Statistics } from "./inspect.ts";
 import type { Schedule } from "./schedules/schedules.ts";
 import type { OptimizerState } from "./state.ts";
 import type { Tree } from "./tree.ts";
@@ -44,12 +45,9 @@ export interface StepOptions {
 export interface StepResult {
   /** `"skipped"` for a gradient that is not finite; `"accumulated"` and `"ascended"` for calls before the step itself. */
   readonly status: "stepped" | "skipped" | "accumulated" | "ascended";
-  /** Of an inspected step: statistics by leaf and name. */
+  /** Of an inspected step, and of no call before it or skipped. */
   readonly statistics?: Statistics;
 }
-
-/** Numbers by leaf path and statistic, such as `"update.rms"`. */
-export type Statistics = Readonly<Record<string, Readonly<Record<string, number>>>>;
 
 /** An optimizer bound to parameters. */
 export interface CompiledOptimizer<D extends DType = DType> {

@@ -7,7 +7,6 @@ export type {
   Changes,
   CompiledOptimizer,
   CompileOptions,
-  Statistics,
   StepOptions,
   StepResult,
 } from "./compiledOptimizer.ts";
@@ -64,6 +63,7 @@ export {
 export type { Choice, Expr, LeafInfo, Scope } from "./expr/node.ts";
 export type { Guard, GuardedResult, GuardOptions } from "./guard.ts";
 export { guard } from "./guard.ts";
+export type { Magnitude, Statistics, TensorStatistics, ValueStatistics } from "./inspect.ts";
 export type {
   Hyperparameter,
   Hyperparameters,

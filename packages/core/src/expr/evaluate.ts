@@ -78,6 +78,22 @@ export function evaluateStep(
   });
 }
 
+/** What the next step of `program` would make of expressions of it: of each tensor one number an element, by name. */
+export function evaluateElements(
+  program: Program,
+  tensors: readonly EvaluatedTensor[],
+  gradients: readonly ArrayLike<number>[],
+  learningRate: number,
+  named: Readonly<Record<string, Expr>>,
+): Readonly<Record<string, Float64Array>>[] {
+  const evaluation = new Evaluation(program, tensors, gradients, learningRate);
+  return tensors.map((_, index) =>
+    Object.fromEntries(
+      Object.entries(named).map(([name, e]) => [name, evaluation.spread(e, "element", index)]),
+    ),
+  );
+}
+
 class Evaluation {
   private readonly memo: Map<Expr, Float64Array>[];
   private readonly scopes = new Map<Expr, Scope>();

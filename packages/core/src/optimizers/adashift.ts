@@ -169,10 +169,11 @@ export function adashift({
 
     const rate = div(lr, add(sqrt(div(v, c)), eps));
     const u = select(ready, mul(rate, m), 0);
+    const inspect = { v: select(ready, div(v, c), 0), effectiveRate: select(ready, rate, 0) };
     const shrink = decoupled && weightDecay > 0;
     // Decoupled decay goes with the steps, gated elements included.
     const decay = mul(select(started, mul(lr, weightDecay), 0), p);
-    return { update: neg(shrink ? add(u, decay) : u), next };
+    return { update: neg(shrink ? add(u, decay) : u), next, inspect };
   });
   const coupled = weightDecay > 0 && !decoupled;
   return coupled ? { ...chain(l2(weightDecay), shifted), name: "adashift" } : shifted;

@@ -117,11 +117,11 @@ export function cprop(
       const freedom = add(sub(div(bc, open), 1), eps);
       const se = add(sqrt(mul(variance, select(le(t, 1), 0, div(1, freedom)))), eps);
       const conformity = min(mul(inputs[cKey] as Expr, twiceDistance(cdf, div(neg(mean), se))), 1);
-      const { update, next, inspect } = inner.step(inputs);
+      const { update, next, inspect = {} } = inner.step(inputs);
       return {
         update: mul(conformity, update),
         next: { ...next, [meanGradient]: m, [meanSquare]: v },
-        inspect: { ...inspect, conformity },
+        inspect: { ...inspect, [uniqueKey("conformity", inspect)]: conformity },
       };
     },
   };

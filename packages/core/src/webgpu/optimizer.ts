@@ -9,7 +9,7 @@
  */
 
 import { type ClassLayout, layOut } from "../arena.ts";
-import { GUARD, globalsOf, kernelsOf, phasesOf, statisticsOf } from "../binding.ts";
+import { GUARD, globalsOf, kernelsOf, phasesOf, readingsOf } from "../binding.ts";
 import { valuesAt } from "../codegen/host.ts";
 import { type Kernel, reductionIdentity } from "../codegen/kernel.ts";
 import {
@@ -27,7 +27,7 @@ import type { Changes, CompileOptions, StepOptions, StepResult } from "../compil
 import type { Leaf, Leaves } from "../contracts.ts";
 import { NonFiniteError, requireOneOf, requireThat } from "../errors.ts";
 import { verifyProgram } from "../expr/verify.ts";
-import { withStatistics } from "../inspect.ts";
+import { statisticsOf, withStatistics } from "../inspect.ts";
 import { type Optimizer, requireOptimizer, toProgram } from "../optimizer.ts";
 import { acceptGradients, type Gradients, gradientSlot } from "../runtime/gradients.ts";
 import { Numbers } from "../runtime/numbers.ts";
@@ -292,7 +292,10 @@ class Bound implements GpuOptimizer {
       this.calls = status === "stepped" ? 0 : this.calls + 1;
       this.steps += status === "stepped" ? 1 : 0;
       return inspect && status === "stepped"
-        ? { status, statistics: statisticsOf(parts) }
+        ? {
+            status,
+            statistics: statisticsOf(readingsOf(this.tensors.filter((each) => active.has(each)))),
+          }
         : { status };
     });
     if (result instanceof NonFiniteError) {
