@@ -20,6 +20,8 @@ export type {
   NumericArray,
   Random,
 } from "./contracts.ts";
+export type { NonFinite, NonFiniteArray } from "./diagnose.ts";
+export { diagnose, firstNonFinite } from "./diagnose.ts";
 export { NonFiniteError, ShapeMismatchError } from "./errors.ts";
 export type { Operand } from "./expr/build.ts";
 export {
