@@ -18,7 +18,7 @@ import {
   type Optimizer,
   sgd,
 } from "@adastra/core";
-import { type Contestant, environment, interleave, printTable, timed } from "./harness.ts";
+import { type Contestant, environment, interleave, printTable, timed } from "adastra/bench";
 
 const { values, positionals } = parseArgs({
   options: { json: { type: "boolean", default: false } },
