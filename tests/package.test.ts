@@ -161,7 +161,7 @@ describe("bundles", () => {
 
   // Ceilings in bytes of gzip: some five percent above what stands, so that growth is a decision.
   it.each([
-    ["everything", 'export * from "@adastra/core";', 40_800],
+    ["everything", 'export * from "@adastra/core";', 42_500],
     ["Adam bound to parameters", 'export { adam, compileOptimizer } from "@adastra/core";', 26_600],
     ["checkpoints", 'export * from "@adastra/core/checkpoint";', 8_950],
     [

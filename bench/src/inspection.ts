@@ -18,7 +18,7 @@ import {
   type Optimizer,
   sgd,
 } from "@adastra/core";
-import { type Contestant, environment, interleave, printTable, timed } from "adastra/bench";
+import { type Contestant, environment, interleave, timed } from "adastra/bench";
 
 const { values, positionals } = parseArgs({
   options: { json: { type: "boolean", default: false } },
@@ -101,7 +101,7 @@ const contestants = OPTIMIZERS.flatMap(([name, optimizer]) => [
   contestant(name, bind(optimizer, true), false),
   contestant(`${name}, inspected`, bind(optimizer, true), true),
 ]);
-const timings = await interleave(contestants, rounds);
+const timings = await interleave(contestants, { rounds, warmups: 2 });
 
 /** Inspected over plain, and the least interval at which the share stays within what is allowed. */
 const ratios = OPTIMIZERS.map(([name], i) => {
@@ -113,14 +113,23 @@ const ratios = OPTIMIZERS.map(([name], i) => {
 });
 
 if (values.json) {
-  const result = { environment: environment(), parameters: size, checks, timings, ratios };
+  const result = {
+    environment: environment(new Date()),
+    parameters: size,
+    checks,
+    timings,
+    ratios,
+  };
   console.log(JSON.stringify(result, null, 2));
 } else {
-  console.log(JSON.stringify(environment()));
+  console.log(JSON.stringify(environment(new Date())));
   for (const [what, difference] of Object.entries(checks)) {
     console.log(`${what}: ${difference.toExponential(1)}`);
   }
-  printTable(`step over ${size.toLocaleString("en")} float32 parameters, 1 thread`, timings);
+  console.log(`step over ${size.toLocaleString("en")} float32 parameters, 1 thread`);
+  for (const { name, minMs, medianMs } of timings) {
+    console.log(`${name.padEnd(34)} min ${minMs.toFixed(3)} ms, median ${medianMs.toFixed(3)} ms`);
+  }
   for (const { name, ratio, ratioOfMinima, interval } of ratios) {
     const both = `x${ratio.toFixed(2)} (minima x${ratioOfMinima.toFixed(2)})`;
     console.log(`${name}: inspected ${both}; at most 10 % from every ${interval} steps on`);
