@@ -7,7 +7,7 @@ import type { Changes, CompiledOptimizer, StepOptions, StepResult } from "./comp
 import type { Leaf, Leaves, NumericArray } from "./contracts.ts";
 import { NonFiniteError } from "./errors.ts";
 import type { LeafInfo } from "./expr/node.ts";
-import { type Reading, statisticsOf } from "./inspect.ts";
+import type { Reading, Statistics } from "./inspect.ts";
 import { Executor } from "./runtime/executor.ts";
 import { acceptGradients, type Gradients, gradientSlot } from "./runtime/gradients.ts";
 import type { Numbers } from "./runtime/numbers.ts";
@@ -29,6 +29,8 @@ export interface BindingParts {
   readonly backend: Backend;
   readonly dtype: DType;
   readonly nonFinite: "propagate" | "skip" | "throw";
+  /** Finishes what inspected steps reduce; absent where no step is inspected. */
+  readonly statisticsOf?: (readings: readonly Reading[]) => Statistics;
 }
 
 export class Binding implements CompiledOptimizer {
@@ -40,6 +42,7 @@ export class Binding implements CompiledOptimizer {
 
   private readonly numbers: Numbers;
   private readonly nonFinite: "propagate" | "skip" | "throw";
+  private readonly statisticsOf: BindingParts["statisticsOf"];
   private readonly layout: ArenaLayout;
   private readonly executor: Executor;
   private readonly classes: readonly TensorClass[];
@@ -53,7 +56,17 @@ export class Binding implements CompiledOptimizer {
   private calls = 0;
   private skips = { total: 0, consecutive: 0 };
 
-  constructor({ name, classes, leaves, numbers, backend, dtype, nonFinite }: BindingParts) {
+  constructor({
+    name,
+    classes,
+    leaves,
+    numbers,
+    backend,
+    dtype,
+    nonFinite,
+    statisticsOf,
+  }: BindingParts) {
+    this.statisticsOf = statisticsOf;
     this.name = name;
     this.backend = backend.name;
     this.dtype = dtype;
@@ -176,9 +189,9 @@ export class Binding implements CompiledOptimizer {
     this.calls = status === "stepped" ? 0 : this.calls + 1;
     this.steps += status === "stepped" ? 1 : 0;
     this.skips = { ...this.skips, consecutive: 0 };
-    return inspect && status === "stepped"
-      ? { status, statistics: statisticsOf(readingsOf(taking)) }
-      : { status };
+    const statistics =
+      inspect && status === "stepped" ? this.statisticsOf?.(readingsOf(taking)) : undefined;
+    return statistics === undefined ? { status } : { status, statistics };
   }
 
   set(changes: Changes): void {

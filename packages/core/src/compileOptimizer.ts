@@ -8,7 +8,7 @@ import { specialise } from "./codegen/specialise.ts";
 import type { CompiledOptimizer, CompileOptions } from "./compiledOptimizer.ts";
 import { requireOneOf } from "./errors.ts";
 import { verifyProgram } from "./expr/verify.ts";
-import { withStatistics } from "./inspect.ts";
+import { statisticsOf, withStatistics } from "./inspect.ts";
 import { type Optimizer, requireOptimizer, toProgram } from "./optimizer.ts";
 import { Numbers } from "./runtime/numbers.ts";
 import { checkParams, infosOf } from "./tree.ts";
@@ -57,6 +57,7 @@ export function compileOptimizer<D extends DType = "float32">(
     backend: chosen,
     dtype: kept,
     nonFinite,
+    statisticsOf,
   });
   // The arena holds arrays of the dtype that was asked for, float32 where none was.
   return binding as CompiledOptimizer as CompiledOptimizer<D>;
