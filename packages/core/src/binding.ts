@@ -1,7 +1,7 @@
 /** A planned optimizer bound to parameters: the arena, the kernels over it, and the step. */
 
-import { type ArenaLayout, layOut, WARMUP_ELEMENTS } from "./arena.ts";
-import { type Backend, type DType, frameBytes, type Kernel } from "./codegen/kernel.ts";
+import { type ArenaLayout, layOut, WARMUP_ELEMENTS, widthOf } from "./arena.ts";
+import { type Backend, type DType, draws, frameBytes, type Kernel } from "./codegen/kernel.ts";
 import { GRADIENT, PARAMS, type PhasePlan, type Plan } from "./codegen/passes.ts";
 import type { Changes, CompiledOptimizer, StepOptions, StepResult } from "./compiledOptimizer.ts";
 import type { Leaf, Leaves, NumericArray } from "./contracts.ts";
@@ -29,6 +29,8 @@ export interface BindingParts {
   readonly backend: Backend;
   readonly dtype: DType;
   readonly nonFinite: "propagate" | "skip" | "throw";
+  /** Of draws, default 0. */
+  readonly seed?: number;
   /** Finishes what inspected steps reduce; absent where no step is inspected. */
   readonly statisticsOf?: (readings: readonly Reading[]) => Statistics;
 }
@@ -52,6 +54,8 @@ export class Binding implements CompiledOptimizer {
   private readonly globals: Readonly<Record<string, Float64Array>>;
   /** The leaves of each slot of the gradient's ring, where all leaves have the same ring. */
   private readonly gradientSlots: readonly Leaves[];
+  /** Whether a seed is part of the state. */
+  private readonly draws: boolean;
   private steps = 0;
   private calls = 0;
   private skips = { total: 0, consecutive: 0 };
@@ -64,6 +68,7 @@ export class Binding implements CompiledOptimizer {
     backend,
     dtype,
     nonFinite,
+    seed = 0,
     statisticsOf,
   }: BindingParts) {
     this.statisticsOf = statisticsOf;
@@ -90,6 +95,8 @@ export class Binding implements CompiledOptimizer {
       dtype,
       new Map(kernels.map((kernel, i) => [kernel, loaded[i] as (typeof loaded)[number]])),
     );
+    this.executor.seed = seed;
+    this.draws = kernels.some(draws);
     this.warmUp(memory.buffer);
 
     this.globals = globalsOf(this.plans);
@@ -142,12 +149,14 @@ export class Binding implements CompiledOptimizer {
   }
 
   get stateBytes(): number {
-    const width = this.dtype === "float32" ? 4 : 8;
     let [bytes, elements] = [0, 0];
     for (const { owner, extent, state } of this.tensors) {
-      const arrays = owner.plan.arrays.reduce((sum, _, array) => sum + owner.kept(array), 0);
+      const width = owner.plan.arrays.reduce(
+        (sum, spec, array) => sum + owner.kept(array) * widthOf(spec, this.dtype),
+        0,
+      );
       const vectors = owner.plan.hostState.filter(({ scope }) => isVector(scope));
-      bytes += arrays * width * extent.size;
+      bytes += width * extent.size;
       bytes += vectors.reduce((sum, { key }) => sum + 8 * (state[key]?.length ?? 0), 0);
       elements += extent.size;
     }
@@ -226,6 +235,7 @@ export class Binding implements CompiledOptimizer {
       global: Object.fromEntries(
         Object.entries(this.globals).map(([key, state]) => [key, state[0] as number]),
       ),
+      ...(this.draws && { seed: this.executor.seed }),
       leaves: Object.fromEntries(
         this.tensors.map((tensor) => [tensor.leaf.path, saveLeaf(tensor)]),
       ),
@@ -240,10 +250,12 @@ export class Binding implements CompiledOptimizer {
       hyperparameters: this.numbers.keys,
       global: Object.keys(this.globals),
       tensors: this.tensors,
+      draws: this.draws,
     });
     this.numbers.restore("load", state.hyperparameters);
     this.steps = state.count;
     this.calls = state.phase;
+    this.executor.seed = state.seed ?? 0;
     for (const [key, global] of Object.entries(this.globals)) {
       global[0] = state.global[key] as number;
     }

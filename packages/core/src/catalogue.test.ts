@@ -38,6 +38,7 @@ import {
   clipByTensorNorm,
   clipByValue,
 } from "./transforms/clip.ts";
+import { compress } from "./transforms/compress.ts";
 import { group } from "./transforms/group.ts";
 import { lookahead } from "./transforms/lookahead.ts";
 import { decoupledWeightDecay } from "./transforms/weightDecay.ts";
@@ -149,11 +150,17 @@ const CATALOGUE: readonly (readonly [string, Optimizer, number, number])[] = [
   ["sgd+swa", chain(sgd(), swa({ start: 5, every: 3 })), 0.1, 4],
   ["lookahead(adam)", lookahead(adam()), 0.05, 12],
   ["group of one", group({ "**": chain(clipByGlobalNorm(1), adam()) }), 0.05, 8],
+  ["adam bf16", compress(adam(), { mu: "bf16", nu: "bf16-stochastic" }), 0.05, 4],
+  ["adashift bf16", adashift({ history: "bf16" }), 0.1, 24],
+  ["adashift none bf16", adashift({ history: "bf16", phi: "none", n: 3 }), 0.05, 18],
 ];
 
 const SHAPES: readonly (readonly number[])[] = [[], [3], [4, 5], [67], [0], [8]];
 
 describe.each(CATALOGUE)("%s", (name, optimizer, learningRate, stateBytes) => {
+  /** bfloat16 has no float64 to be compared with. */
+  const inFloat64 = !name.includes("bf16");
+
   it(`keeps ${stateBytes} bytes of float32 state a parameter`, () => {
     expect(compileOptimizer(optimizer, { params: randomParams(1), learningRate }).stateBytes).toBe(
       stateBytes,
@@ -195,14 +202,22 @@ describe.each(CATALOGUE)("%s", (name, optimizer, learningRate, stateBytes) => {
     expect(evaluate).toBe(js);
   });
 
-  it("is the same in float64 on wasm and js", () => {
+  it.runIf(!inFloat64)("is refused in float64", () => {
+    expect(() => bind(optimizer, { x: vector([1]) }, learningRate, { dtype: "float64" })).toThrow(
+      new RangeError(
+        `compileOptimizer: bfloat16 in "${optimizer.name}" needs dtype "float32", got "float64"; leave \`dtype\` out, or the format`,
+      ),
+    );
+  });
+
+  it.runIf(inFloat64)("is the same in float64 on wasm and js", () => {
     const [wasm, js] = (["wasm", "js"] as const).map((backend) =>
       trajectory(optimizer, SHAPES, learningRate, { backend, dtype: "float64" }, 80),
     );
     expect(wasm?.params).toEqual(js?.params);
   });
 
-  it("follows the program's definition in float64", () => {
+  it.runIf(inFloat64)("follows the program's definition in float64", () => {
     const program = toProgram(optimizer);
     const random = mulberry32(5);
     const starts = SHAPES.map((shape) => draw(random, shape));
@@ -268,7 +283,7 @@ describe.each(CATALOGUE)("%s", (name, optimizer, learningRate, stateBytes) => {
     expect(zero).toBe(0);
   });
 
-  it("stays within 1e-4 of float64 in float32", () => {
+  it.runIf(inFloat64)("stays within 1e-4 of float64 in float32", () => {
     const [narrow, wide] = (["float32", "float64"] as const).map((dtype) =>
       trajectory(optimizer, SHAPES, learningRate, { backend: "wasm", dtype }, 30),
     );
@@ -373,7 +388,11 @@ function data(
 /** A value with every float spelled by its bits, -0 and NaN included. */
 function bits(value: unknown): string {
   return JSON.stringify(value, (_, item) => {
-    if (item instanceof Float32Array || item instanceof Float64Array) {
+    if (
+      item instanceof Uint16Array ||
+      item instanceof Float32Array ||
+      item instanceof Float64Array
+    ) {
       return Array.from(item, (x) => (Object.is(x, -0) ? "-0" : String(x)));
     }
     return item;

@@ -30,6 +30,8 @@ export interface CompileOptions<D extends DType = DType> {
   readonly nonFinite?: "propagate" | "skip" | "throw";
   /** Values or schedules for hyperparameters of the optimizer, by key; the optimizer's own where absent. */
   readonly hyperparameters?: Changes;
+  /** Of every random draw, an integer in [0, 2³²), default 0; kept in the state of optimizers that draw. */
+  readonly seed?: number;
   /** Whether steps can be inspected; costs kernels to compile, and nothing in steps that are not inspected. */
   readonly inspect?: boolean;
 }

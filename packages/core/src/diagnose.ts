@@ -88,7 +88,9 @@ export function diagnose(optimizer: CompiledOptimizer): NonFiniteArray | undefin
       [data],
     ]);
     for (const [name, slots] of [...Object.entries(arrays), ...kept, ...numbers]) {
-      const found = slots.map(find).find((each) => each !== undefined);
+      // Upper halves of numbers, their exponents in place.
+      const wide = slots.map((data) => (data instanceof Uint16Array ? fromBf16(data) : data));
+      const found = wide.map(find).find((each) => each !== undefined);
       if (found !== undefined) {
         return { path, where: "state", name, ...found };
       }
@@ -112,4 +114,9 @@ function find(data: NumericArray): Omit<NonFiniteArray, "path" | "where"> | unde
     }
   }
   return count === 0 ? undefined : { index, value: data[index] as number, count };
+}
+
+/** The numbers whose upper halves these are. */
+function fromBf16(halves: Uint16Array): Float32Array {
+  return new Float32Array(Uint32Array.from(halves, (half) => half << 16).buffer);
 }

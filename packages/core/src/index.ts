@@ -28,6 +28,8 @@ export {
   abs,
   add,
   and,
+  bf16,
+  bf16Stochastic,
   byLeaf,
   choose,
   clamp,
@@ -60,6 +62,7 @@ export {
   sub,
   sum,
   tanh,
+  uniform,
   windowSum,
 } from "./expr/build.ts";
 export type { Choice, Expr, LeafInfo, Scope } from "./expr/node.ts";
@@ -72,6 +75,7 @@ export type {
   NamedInputs,
   Optimizer,
   Phase,
+  StateFormat,
   StateSpec,
   StepInputs,
   StepOutputs,
@@ -170,6 +174,7 @@ export {
   clipByTensorNorm,
   clipByValue,
 } from "./transforms/clip.ts";
+export { compress } from "./transforms/compress.ts";
 export type { GroupMember } from "./transforms/group.ts";
 export { group } from "./transforms/group.ts";
 export type { LookaheadOptions } from "./transforms/lookahead.ts";

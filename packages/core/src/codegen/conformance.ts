@@ -184,8 +184,13 @@ export function randomKernel(choose: (bound: number) => number): Kernel {
   };
 }
 
+/** Operations with tests of their own: they are no functions of two numbers, or of float32 alone. */
+type Drawn = "random" | "bf16" | "bf16Stochastic";
+
 /** For each operation a kernel that writes its result, as 1 and 0 for a mask, to the third stream: x, y, out. */
-export function kernelOf(op: Exclude<Instruction["op"], "load" | "scalar" | "const">): Kernel {
+export function kernelOf(
+  op: Exclude<Instruction["op"], Drawn | "load" | "scalar" | "const">,
+): Kernel {
   const loads: Instruction[] = [
     { op: "load", stream: 0 },
     { op: "load", stream: 1 },
@@ -206,7 +211,9 @@ export function kernelOf(op: Exclude<Instruction["op"], "load" | "scalar" | "con
 }
 
 /** Instructions from number 6, the last of them a number. */
-function resultOf(op: Exclude<Instruction["op"], "load" | "scalar" | "const">): Instruction[] {
+function resultOf(
+  op: Exclude<Instruction["op"], Drawn | "load" | "scalar" | "const">,
+): Instruction[] {
   const asNumber: Instruction = { op: "select", cond: 6, a: 2, b: 3 };
   switch (op) {
     case "neg":

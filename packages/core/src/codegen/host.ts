@@ -282,6 +282,9 @@ function compute(op: Expr["op"], a: number, b: number, c: () => number): number 
       return a !== 0 ? b : c();
     case "const":
     case "input":
+    case "random":
+    case "bf16":
+    case "bf16Stochastic":
     case "delay":
     case "window":
     case "reduce":

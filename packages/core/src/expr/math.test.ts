@@ -94,6 +94,9 @@ function compile(e: Expr, names: readonly string[], dtype: DType): (...x: number
       case "window":
       case "reduce":
       case "choose":
+      case "random":
+      case "bf16":
+      case "bf16Stochastic":
         throw new TypeError(`compile: an exact operation is needed, got "${node.op}"`);
       default:
         return node satisfies never;

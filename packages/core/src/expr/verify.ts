@@ -1,6 +1,6 @@
 /** What a legal program is; checked once, before planning, so that later stages need not doubt. */
 
-import type { Program, ProgramPhase } from "../optimizer.ts";
+import { mapProgram, type Program, type ProgramPhase } from "../optimizer.ts";
 import { type Expr, isMask, isWithin, operands, scopeOf } from "./node.ts";
 
 const BUILT_IN: ReadonlySet<string> = new Set(["g", "p", "t", "lr"]);
@@ -41,6 +41,31 @@ export function verifyProgram(program: Program): void {
       );
     }
   }
+}
+
+/** Whether a program rounds to bfloat16. */
+export function hasBf16(program: Program): boolean {
+  return holds(program, (e) => e.op === "bf16" || e.op === "bf16Stochastic");
+}
+
+/** Whether a program draws. */
+export function drawsAnything(program: Program): boolean {
+  return holds(program, (e) => e.op === "random");
+}
+
+function holds(program: Program, test: (e: Expr) => boolean): boolean {
+  let found = false;
+  const seen = new Set<Expr>();
+  const walk = (e: Expr): Expr => {
+    if (!seen.has(e)) {
+      seen.add(e);
+      found ||= test(e);
+      operands(e).forEach(walk);
+    }
+    return e;
+  };
+  mapProgram(program, walk);
+  return found;
 }
 
 function verifyPhase(program: Program, phase: ProgramPhase, check: (e: Expr) => void): void {
@@ -103,6 +128,20 @@ function verifyNode(program: Program, e: Expr): void {
           "branches of `choose` must be numbers or comparisons alike, got a mixture or none",
         );
       }
+      return;
+    case "random":
+      if (typeof e.stream !== "string") {
+        fail(program, `the stream of \`uniform\` must be a name, got ${String(e.stream)}`);
+      }
+      return;
+    case "bf16":
+    case "bf16Stochastic":
+      if (scopeOf(e) !== "element") {
+        fail(program, `\`${e.op}\` must run over elements, got ${scopeOf(e)} scope`);
+      }
+      operands(e).forEach((operand) => {
+        requireNumber(program, operand, `an operand of \`${e.op}\``);
+      });
       return;
     case "delay":
       if (!(Number.isSafeInteger(e.steps) && e.steps >= 1)) {

@@ -26,7 +26,7 @@ import { refreshRange } from "../codegen/windows.ts";
 import type { Changes, CompileOptions, StepOptions, StepResult } from "../compiledOptimizer.ts";
 import type { Leaf, Leaves } from "../contracts.ts";
 import { NonFiniteError, requireOneOf, requireThat } from "../errors.ts";
-import { verifyProgram } from "../expr/verify.ts";
+import { drawsAnything, hasBf16, verifyProgram } from "../expr/verify.ts";
 import { statisticsOf, withStatistics } from "../inspect.ts";
 import { type Optimizer, requireOptimizer, toProgram } from "../optimizer.ts";
 import { acceptGradients, type Gradients, gradientSlot } from "../runtime/gradients.ts";
@@ -113,6 +113,13 @@ export async function compileOnDevice(
   const program = withStatistics(toProgram(optimizer), inspect);
   const numbers = new Numbers(program.hyperparameters, { ...hyperparameters, learningRate });
   verifyProgram(program);
+  requireThat(
+    !hasBf16(program) && !drawsAnything(program),
+    where,
+    `the device has neither draws nor bfloat16, which "${optimizer.name}" needs`,
+    optimizer.name,
+    "compile it for wasm or js",
+  );
   const infos = infosOf(leaves);
   const { classes, sites } = specialise(program, infos);
   const planned = classes.map((each) => ({
@@ -158,7 +165,8 @@ class GpuArena {
     const { classes, bytes } = layOut([contents], "float32", 0);
     const layout = classes[0] as ClassLayout;
     this.evaluated = bytes;
-    this.bytes = bytes + (classPlan.evaluation === undefined ? 0 : layout.slotBytes);
+    this.bytes =
+      bytes + (classPlan.evaluation === undefined ? 0 : (layout.slotBytes[PARAMS] as number));
     const bufferOf = (): ArrayBuffer => (this.mirror ??= new ArrayBuffer(this.bytes));
     const memory = {
       get buffer(): ArrayBuffer {
@@ -372,6 +380,7 @@ class Bound implements GpuOptimizer {
       hyperparameters: numbers.keys,
       global: Object.keys(globals),
       tensors: this.tensors,
+      draws: false,
     });
     numbers.restore("load", state.hyperparameters);
     this.steps = state.count;
