@@ -41,6 +41,7 @@ import {
 import { compress } from "./transforms/compress.ts";
 import { group } from "./transforms/group.ts";
 import { lookahead } from "./transforms/lookahead.ts";
+import { noise } from "./transforms/noise.ts";
 import { decoupledWeightDecay } from "./transforms/weightDecay.ts";
 
 /** One row an optimizer: its program, a rate that suits the parabola, and its state in bytes a float32 parameter. */
@@ -150,6 +151,7 @@ const CATALOGUE: readonly (readonly [string, Optimizer, number, number])[] = [
   ["sgd+swa", chain(sgd(), swa({ start: 5, every: 3 })), 0.1, 4],
   ["lookahead(adam)", lookahead(adam()), 0.05, 12],
   ["group of one", group({ "**": chain(clipByGlobalNorm(1), adam()) }), 0.05, 8],
+  ["noise+adam", chain(noise({ eta: 0.01 }), adam()), 0.05, 8],
   ["adam bf16", compress(adam(), { mu: "bf16", nu: "bf16-stochastic" }), 0.05, 4],
   ["adashift bf16", adashift({ history: "bf16" }), 0.1, 24],
   ["adashift none bf16", adashift({ history: "bf16", phi: "none", n: 3 }), 0.05, 18],
@@ -202,7 +204,7 @@ describe.each(CATALOGUE)("%s", (name, optimizer, learningRate, stateBytes) => {
     expect(evaluate).toBe(js);
   });
 
-  it.runIf(!inFloat64)("is refused in float64", () => {
+  itWhere(!inFloat64, "is refused in float64", () => {
     expect(() => bind(optimizer, { x: vector([1]) }, learningRate, { dtype: "float64" })).toThrow(
       new RangeError(
         `compileOptimizer: bfloat16 in "${optimizer.name}" needs dtype "float32", got "float64"; leave \`dtype\` out, or the format`,
@@ -210,14 +212,14 @@ describe.each(CATALOGUE)("%s", (name, optimizer, learningRate, stateBytes) => {
     );
   });
 
-  it.runIf(inFloat64)("is the same in float64 on wasm and js", () => {
+  itWhere(inFloat64, "is the same in float64 on wasm and js", () => {
     const [wasm, js] = (["wasm", "js"] as const).map((backend) =>
       trajectory(optimizer, SHAPES, learningRate, { backend, dtype: "float64" }, 80),
     );
     expect(wasm?.params).toEqual(js?.params);
   });
 
-  it.runIf(inFloat64)("follows the program's definition in float64", () => {
+  itWhere(inFloat64, "follows the program's definition in float64", () => {
     const program = toProgram(optimizer);
     const random = mulberry32(5);
     const starts = SHAPES.map((shape) => draw(random, shape));
@@ -260,30 +262,34 @@ describe.each(CATALOGUE)("%s", (name, optimizer, learningRate, stateBytes) => {
     }
   });
 
-  it("takes no step of its own on gradients that are zero from the start", () => {
-    const compiled = bind(optimizer, { x: vector([1, -1, 0]) }, learningRate);
-    for (let t = 0; t < 12; t++) {
-      compiled.step({ x: new Float32Array(3) });
-    }
-    const [one, minusOne, zero] = Array.from(data(compiled.params, "x"));
-    if (Number(optimizer.state.mu?.init ?? 0) > 0) {
-      // An average that starts above zero is a gradient the method was born with: all elements follow it alike.
-      expect(zero).toBeLessThan(0);
-      expect(zero).toBeGreaterThan(-1e-4);
-      // One rounding of a number near 1 a step.
-      expect(Math.abs((one as number) - 1 - (zero as number))).toBeLessThan(12 * 2 ** -24);
-      expect(Math.abs((minusOne as number) + 1 - (zero as number))).toBeLessThan(12 * 2 ** -24);
-      return;
-    }
-    // Only weight decay moves it, towards zero and evenly.
-    const decays = /l2|w$|decoupled|proximal/.test(name);
-    expect(one).toBeLessThanOrEqual(1);
-    expect(one).toBeGreaterThan(decays ? 0 : 0.999999);
-    expect(minusOne).toBe(-(one as number));
-    expect(zero).toBe(0);
-  });
+  itWhere(
+    !name.includes("noise"),
+    "takes no step of its own on gradients that are zero from the start",
+    () => {
+      const compiled = bind(optimizer, { x: vector([1, -1, 0]) }, learningRate);
+      for (let t = 0; t < 12; t++) {
+        compiled.step({ x: new Float32Array(3) });
+      }
+      const [one, minusOne, zero] = Array.from(data(compiled.params, "x"));
+      if (Number(optimizer.state.mu?.init ?? 0) > 0) {
+        // An average that starts above zero is a gradient the method was born with: all elements follow it alike.
+        expect(zero).toBeLessThan(0);
+        expect(zero).toBeGreaterThan(-1e-4);
+        // One rounding of a number near 1 a step.
+        expect(Math.abs((one as number) - 1 - (zero as number))).toBeLessThan(12 * 2 ** -24);
+        expect(Math.abs((minusOne as number) + 1 - (zero as number))).toBeLessThan(12 * 2 ** -24);
+        return;
+      }
+      // Only weight decay moves it, towards zero and evenly.
+      const decays = /l2|w$|decoupled|proximal/.test(name);
+      expect(one).toBeLessThanOrEqual(1);
+      expect(one).toBeGreaterThan(decays ? 0 : 0.999999);
+      expect(minusOne).toBe(-(one as number));
+      expect(zero).toBe(0);
+    },
+  );
 
-  it.runIf(inFloat64)("stays within 1e-4 of float64 in float32", () => {
+  itWhere(inFloat64, "stays within 1e-4 of float64 in float32", () => {
     const [narrow, wide] = (["float32", "float64"] as const).map((dtype) =>
       trajectory(optimizer, SHAPES, learningRate, { backend: "wasm", dtype }, 30),
     );
@@ -310,6 +316,13 @@ describe.each(CATALOGUE)("%s", (name, optimizer, learningRate, stateBytes) => {
     expect(together.save().leaves.y?.count).toBe(0);
   });
 });
+
+/** Declares a test where it says something. */
+function itWhere(applies: boolean, title: string, test: () => void): void {
+  if (applies) {
+    it(title, test);
+  }
+}
 
 type Options = Pick<CompileOptions, "backend" | "dtype">;
 

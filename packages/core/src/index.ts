@@ -33,6 +33,7 @@ export {
   byLeaf,
   choose,
   clamp,
+  cosPi,
   delay,
   div,
   eq,
@@ -179,6 +180,8 @@ export type { GroupMember } from "./transforms/group.ts";
 export { group } from "./transforms/group.ts";
 export type { LookaheadOptions } from "./transforms/lookahead.ts";
 export { lookahead } from "./transforms/lookahead.ts";
+export type { NoiseOptions } from "./transforms/noise.ts";
+export { noise } from "./transforms/noise.ts";
 export type { LeafMask } from "./transforms/patterns.ts";
 export type { SamOptions } from "./transforms/sam.ts";
 export { sam } from "./transforms/sam.ts";

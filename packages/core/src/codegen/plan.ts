@@ -351,7 +351,7 @@ function expandOverElements(root: Expr, dtype: DType, rewriter: Rewriter): Expr 
       return known;
     }
     const inner = withOperands(e, operands(e).map(walk));
-    const isFunction = ["exp", "expm1", "log", "erf", "tanh", "pow"].includes(inner.op);
+    const isFunction = ["exp", "expm1", "log", "erf", "tanh", "cosPi", "pow"].includes(inner.op);
     const expanded =
       isFunction && scopeOf(inner, scopes) === "element" ? expandMath(inner, dtype) : inner;
     memo.set(e, expanded);

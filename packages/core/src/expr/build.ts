@@ -95,6 +95,10 @@ export function erf(a: Operand): Expr {
 export function tanh(a: Operand): Expr {
   return { op: "tanh", a: wrap(a) };
 }
+/** cos πa. */
+export function cosPi(a: Operand): Expr {
+  return { op: "cosPi", a: wrap(a) };
+}
 
 export function lt(a: Operand, b: Operand): Expr {
   return { op: "lt", a: wrap(a), b: wrap(b) };

@@ -292,6 +292,11 @@ const OPERATIONS: Readonly<Record<Elementwise, (...x: number[]) => number>> = {
   log: (a = 0) => Math.log(a),
   erf: (a = 0) => erfSeries(a),
   tanh: (a = 0) => Math.tanh(a),
+  // cos πa = sin π(½ − |a| mod 2): both exact until the sine.
+  cosPi: (a = 0) => {
+    const remainder = Math.abs(a) % 2;
+    return Math.sin(Math.PI * (0.5 - Math.min(remainder, 2 - remainder)));
+  },
   not: (a = 0) => (a === 0 ? 1 : 0),
   add: (a = 0, b = 0) => a + b,
   sub: (a = 0, b = 0) => a - b,

@@ -43,7 +43,7 @@ export interface Choice {
 /** Exact in every backend: rounded once, to the dtype of the arrays. */
 export type ExactUnary = "neg" | "abs" | "sqrt" | "floor" | "exponent" | "exp2i" | "bf16";
 /** Over elements each is one shared program of exact operations (`math.ts`). */
-export type MathUnary = "exp" | "expm1" | "log" | "erf" | "tanh";
+export type MathUnary = "exp" | "expm1" | "log" | "erf" | "tanh" | "cosPi";
 export type Arithmetic = "add" | "sub" | "mul" | "div" | "min" | "max" | "bf16Stochastic";
 export type Compare = "lt" | "le" | "eq";
 export type Logic = "and" | "or";
@@ -102,6 +102,7 @@ export function operands(e: Expr): readonly Expr[] {
     case "log":
     case "erf":
     case "tanh":
+    case "cosPi":
     case "not":
       return [e.a];
     case "add":
