@@ -74,13 +74,15 @@ export function bench(
     const before = new Uint32Array(memory.buffer.slice(0, used));
     for (let start = 0; start === 0 || start < count; start += piece) {
       frame.count[0] = Math.min(piece, count - start);
+      frame.base[0] = 1000 + start;
+      frame.key[0] = 0x9abcdef0;
       frame.pointers.set(places.map((place) => place + start * bytes));
       loaded.run();
     }
     const after = new Uint32Array(memory.buffer.slice(0, used));
 
     const results = [
-      // Count and pointers change at the hands of the caller.
+      // Count and pointers change at the hands of the caller, and so does where draws are.
       { from: scratch, to: scratch + layout.scalars },
       { from: scratch + layout.partials, to: scratch + layout.bytes },
       ...kernel.stores.map(({ stream }) => ({
@@ -143,6 +145,10 @@ export function randomKernel(choose: (bound: number) => number): Kernel {
   scalars.forEach((_, index) => push({ op: "scalar", index }, numbers));
   for (let constants = 1 + choose(2); constants > 0; constants--) {
     push({ op: "const", value: from(CONSTANTS) }, numbers);
+  }
+
+  for (let streamsDrawn = choose(3); streamsDrawn > 0; streamsDrawn--) {
+    push({ op: "random", salt: choose(2) === 0 ? 0xffffffff : choose(100) }, numbers);
   }
 
   for (let length = choose(24); length > 0; length--) {

@@ -14,7 +14,7 @@ import {
  *     sₜ = round(f(gₜ, sₜ₋₁))          f the optimizer's program, in float32
  *
  * The update sees the state of its own step unrounded; only what is kept is rounded. `"bf16"` rounds to the nearest
- * (relative error up to 2⁻⁹ of normal numbers), which suits first moments. It stands still where a step changes a number
+ * (relative error up to 2⁻⁸), which suits first moments. It stands still where a step changes a number
  * by less than half its last place: an average with a decay rate above 1 − 2⁻⁹ never decays. `"bf16-stochastic"` rounds
  * to either neighbour, with the probabilities that keep the mean, from the `seed` of `compileOptimizer`: for second
  * moments. ±∞ and NaN are kept. Saves memory, not time.
