@@ -32,6 +32,9 @@ export function verifyProgram(program: Program): void {
   if (program.evaluation !== undefined) {
     check(program.evaluation);
     requireNumber(program, program.evaluation, "the parameter to evaluate with");
+    if (contains([program.evaluation], (e) => e.op === "random")) {
+      fail(program, "the parameter to evaluate with must not be random, got a draw in it");
+    }
   }
   for (const e of seen) {
     if ((e.op === "delay" || e.op === "window") && !past.has(e)) {
@@ -54,18 +57,24 @@ export function drawsAnything(program: Program): boolean {
 }
 
 function holds(program: Program, test: (e: Expr) => boolean): boolean {
-  let found = false;
-  const seen = new Set<Expr>();
-  const walk = (e: Expr): Expr => {
-    if (!seen.has(e)) {
-      seen.add(e);
-      found ||= test(e);
-      operands(e).forEach(walk);
-    }
+  const roots: Expr[] = [];
+  mapProgram(program, (e) => {
+    roots.push(e);
     return e;
+  });
+  return contains(roots, test);
+}
+
+function contains(roots: readonly Expr[], holds: (e: Expr) => boolean): boolean {
+  const seen = new Set<Expr>();
+  const walk = (e: Expr): boolean => {
+    if (seen.has(e)) {
+      return false;
+    }
+    seen.add(e);
+    return holds(e) || operands(e).some(walk);
   };
-  mapProgram(program, walk);
-  return found;
+  return roots.some(walk);
 }
 
 function verifyPhase(program: Program, phase: ProgramPhase, check: (e: Expr) => void): void {
