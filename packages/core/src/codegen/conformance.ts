@@ -130,8 +130,9 @@ const CONSTANTS = [0.1, -2.5, 0, -0, 1e-40, 1e-60, -1e-60, 1e300, Infinity, -Inf
  * A kernel over every operation, two to four streams, several scalars, stores and reductions.
  *
  * @param choose - gives an integer in [0, bound); the kernel is a function of the answers.
+ * @param draws - whether it may draw; a device cannot.
  */
-export function randomKernel(choose: (bound: number) => number): Kernel {
+export function randomKernel(choose: (bound: number) => number, draws = true): Kernel {
   const body: Instruction[] = [];
   const numbers: Id[] = [];
   const masks: Id[] = [];
@@ -147,7 +148,7 @@ export function randomKernel(choose: (bound: number) => number): Kernel {
     push({ op: "const", value: from(CONSTANTS) }, numbers);
   }
 
-  for (let streamsDrawn = choose(3); streamsDrawn > 0; streamsDrawn--) {
+  for (let drawn = draws ? choose(3) : 0; drawn > 0; drawn--) {
     push({ op: "random", salt: choose(2) === 0 ? 0xffffffff : choose(100) }, numbers);
   }
 
