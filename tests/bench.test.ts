@@ -7,7 +7,10 @@ import { describe, expect, it } from "vitest";
 const root = fileURLToPath(new URL("..", import.meta.url));
 
 /** Benchmarks with arguments that make them short: here they prove that outputs agree, not how fast they come. */
-const BENCHMARKS = [["gradientStep", ["2"]]] as const;
+const BENCHMARKS = [
+  ["gradientStep", ["2"]],
+  ["inspection", ["1000", "2"]],
+] as const;
 
 interface Timings {
   readonly checks: unknown;

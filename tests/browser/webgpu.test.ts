@@ -185,7 +185,9 @@ describe("operations", () => {
 
   const isOrdinary = (x: number): boolean => Math.abs(x) >= 2 ** -126 && Math.abs(x) < 2 ** 128;
 
-  it("stay within their budgets, NaN, infinities and subnormal numbers included", async () => {
+  it("stay within their budgets, NaN, infinities and subnormal numbers included", {
+    timeout: 120_000,
+  }, async () => {
     const rows: Record<string, object> = {};
     const failures: unknown[] = [];
     for (const op of OPS) {
@@ -223,7 +225,7 @@ describe("random kernels", () => {
   );
   const kernel = fc.array(fc.nat(), { minLength: 160, maxLength: 160 }).map((choices) => {
     let at = 0;
-    return randomKernel((bound) => choices[at++ % choices.length]! % bound);
+    return randomKernel((bound) => choices[at++ % choices.length]! % bound, false);
   });
   /** 4 invocations: a block has 16 elements. */
   const workgroupSize = 4;
@@ -241,7 +243,9 @@ describe("random kernels", () => {
     piece: fc.integer({ min: 1, max: most }),
   });
 
-  it("give what is permitted at every length from 0 to 33, at once and in pieces, and touch nothing else", async () => {
+  it("give what is permitted at every length from 0 to 33, at once and in pieces, and touch nothing else", {
+    timeout: 120_000,
+  }, async () => {
     let [tight, all] = [0, 0];
     await fc.assert(
       fc.asyncProperty(trial, async ({ kernel: k, streams, scalars, offset, piece }) => {
@@ -260,7 +264,7 @@ describe("random kernels", () => {
           all += verdict.all;
         });
       }),
-      { numRuns: 30 },
+      { numRuns: 20 },
     );
     // What is permitted is next to everything only where a result overflows or cancels.
     expect(tight / all).toBeGreaterThan(0.7);
@@ -376,10 +380,10 @@ describe("the kernels of", () => {
     ["cpropAdam", cpropAdam()],
     ["cprop over the normal cdf", cprop(adashift({ n: 3 }), { cdf: "normal" })],
   ])(
-    "%s give what is permitted, and a NaN in one gradient stays in its element",
+    "%s give what is permitted, here the interpreter's bits, a NaN in one gradient included",
     async (_, optimizer) => {
       const random = mulberry32(3);
-      const count = 1500;
+      const count = 1100;
       const bad = 777;
       for (const pass of plan(toProgram(optimizer), "float32").step.passes) {
         for (const { kernel } of pass.refresh === undefined
@@ -402,11 +406,11 @@ describe("the kernels of", () => {
           const [first, second] = await outcomes(kernel, 256, [clean, spoilt]);
           expect(judge(kernel, clean, first!, 256).wrong).toEqual([]);
           expect(judge(kernel, spoilt, second!, 256).wrong).toEqual([]);
+          // This adapter rounds to nearest, and no operation is fused or regrouped.
           const reference = bench(evaluateBackend, kernel, "float32", count)(spoilt);
-          kernel.stores.forEach(({ stream }) => {
-            const isNaNAt = (x: ArrayLike<number>): boolean[] => Array.from(x, Number.isNaN);
-            expect(isNaNAt(second!.streams[stream]!)).toEqual(isNaNAt(reference.streams[stream]!));
-          });
+          for (const { stream } of kernel.stores) {
+            expect([...second!.streams[stream]!]).toEqual(reference.streams[stream]);
+          }
         }
       }
     },

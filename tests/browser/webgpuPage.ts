@@ -97,20 +97,15 @@ async function outcome(
   };
 }
 
-/** What became of a promise, in words. */
-const told = (promise: Promise<unknown>): Promise<object> =>
-  promise.then(
-    (value) => ({ value }),
-    ({ name, message, code, kind, kernel, reason, batches }) => ({
-      name,
-      message,
-      code,
-      kind,
-      kernel,
-      reason,
-      batches,
-    }),
-  );
+/** What became of a promise: its value, or the fields of its error. */
+async function told(promise: Promise<unknown>): Promise<object> {
+  try {
+    return { value: await promise };
+  } catch (error) {
+    const { name, message, code, kind, kernel, reason, batches } = error as Record<string, unknown>;
+    return { name, message, code, kind, kernel, reason, batches };
+  }
+}
 
 const negate = kernelOf("neg");
 const run = { kernel: negate, count: 4, pointers: [0, 0, 0], scalars: [] };

@@ -26,9 +26,9 @@ export interface ClassLayout {
   readonly extents: readonly Extent[];
   /** Elements of a segment, padding included. */
   readonly elements: number;
-  /** Byte offset of each array's slot 0, and bytes from slot to slot. */
+  /** Byte offset of each array's slot 0, and its bytes from slot to slot. */
   readonly bases: readonly number[];
-  readonly slotBytes: number;
+  readonly slotBytes: readonly number[];
   /** Byte offset of each array of numbers of the columns. */
   readonly columns: readonly number[];
 }
@@ -59,6 +59,11 @@ export function bytesOf(dtype: DType): 4 | 8 {
   return dtype === "float32" ? 4 : 8;
 }
 
+/** Bytes of an element of an array. */
+export function widthOf({ format }: ArraySpec, dtype: DType): 2 | 4 | 8 {
+  return format === "bf16" ? 2 : bytesOf(dtype);
+}
+
 /** Lays out `frames` bytes of frames, the warm-up area and the classes, from byte `origin` of the memory. */
 export function layOut(
   classes: readonly ClassContents[],
@@ -83,12 +88,12 @@ export function layOut(
       return extent;
     });
     // Segments a multiple of 4096 bytes apart would collide in the cache; an odd number of lines is added.
-    const slotBytes = roundUp(elements * bytes, 64) + 64 * 5;
+    const slotBytes = arrays.map((array) => roundUp(elements * widthOf(array, dtype), 64) + 64 * 5);
     const widest = Math.max(...leaves.map(({ shape }) => matrixOf(shape).columns), 0);
     return {
       extents,
       elements,
-      bases: arrays.map(({ slots }) => take(slots * slotBytes)),
+      bases: arrays.map(({ slots }, array) => take(slots * (slotBytes[array] as number))),
       slotBytes,
       columns: Array.from({ length: columns }, () => take(roundUp(widest * bytes, 64))),
     };

@@ -1,18 +1,13 @@
 /** A planned optimizer bound to parameters: the arena, the kernels over it, and the step. */
 
-import { type ArenaLayout, layOut, WARMUP_ELEMENTS } from "./arena.ts";
-import { type Backend, type DType, frameBytes, type Kernel } from "./codegen/kernel.ts";
+import { type ArenaLayout, layOut, WARMUP_ELEMENTS, widthOf } from "./arena.ts";
+import { type Backend, type DType, draws, frameBytes, type Kernel } from "./codegen/kernel.ts";
 import { GRADIENT, PARAMS, type PhasePlan, type Plan } from "./codegen/passes.ts";
-import type {
-  Changes,
-  CompiledOptimizer,
-  Statistics,
-  StepOptions,
-  StepResult,
-} from "./compiledOptimizer.ts";
+import type { Changes, CompiledOptimizer, StepOptions, StepResult } from "./compiledOptimizer.ts";
 import type { Leaf, Leaves, NumericArray } from "./contracts.ts";
 import { NonFiniteError } from "./errors.ts";
 import type { LeafInfo } from "./expr/node.ts";
+import type { Reading, Statistics } from "./inspect.ts";
 import { Executor } from "./runtime/executor.ts";
 import { acceptGradients, type Gradients, gradientSlot } from "./runtime/gradients.ts";
 import type { Numbers } from "./runtime/numbers.ts";
@@ -34,6 +29,10 @@ export interface BindingParts {
   readonly backend: Backend;
   readonly dtype: DType;
   readonly nonFinite: "propagate" | "skip" | "throw";
+  /** Of draws, default 0. */
+  readonly seed?: number;
+  /** Finishes what inspected steps reduce; absent where no step is inspected. */
+  readonly statisticsOf?: (readings: readonly Reading[]) => Statistics;
 }
 
 export class Binding implements CompiledOptimizer {
@@ -45,6 +44,7 @@ export class Binding implements CompiledOptimizer {
 
   private readonly numbers: Numbers;
   private readonly nonFinite: "propagate" | "skip" | "throw";
+  private readonly statisticsOf: BindingParts["statisticsOf"];
   private readonly layout: ArenaLayout;
   private readonly executor: Executor;
   private readonly classes: readonly TensorClass[];
@@ -54,11 +54,24 @@ export class Binding implements CompiledOptimizer {
   private readonly globals: Readonly<Record<string, Float64Array>>;
   /** The leaves of each slot of the gradient's ring, where all leaves have the same ring. */
   private readonly gradientSlots: readonly Leaves[];
+  /** Whether a seed is part of the state. */
+  private readonly draws: boolean;
   private steps = 0;
   private calls = 0;
   private skips = { total: 0, consecutive: 0 };
 
-  constructor({ name, classes, leaves, numbers, backend, dtype, nonFinite }: BindingParts) {
+  constructor({
+    name,
+    classes,
+    leaves,
+    numbers,
+    backend,
+    dtype,
+    nonFinite,
+    seed = 0,
+    statisticsOf,
+  }: BindingParts) {
+    this.statisticsOf = statisticsOf;
     this.name = name;
     this.backend = backend.name;
     this.dtype = dtype;
@@ -82,6 +95,8 @@ export class Binding implements CompiledOptimizer {
       dtype,
       new Map(kernels.map((kernel, i) => [kernel, loaded[i] as (typeof loaded)[number]])),
     );
+    this.executor.seed = seed;
+    this.draws = kernels.some(draws);
     this.warmUp(memory.buffer);
 
     this.globals = globalsOf(this.plans);
@@ -134,12 +149,14 @@ export class Binding implements CompiledOptimizer {
   }
 
   get stateBytes(): number {
-    const width = this.dtype === "float32" ? 4 : 8;
     let [bytes, elements] = [0, 0];
     for (const { owner, extent, state } of this.tensors) {
-      const arrays = owner.plan.arrays.reduce((sum, _, array) => sum + owner.kept(array), 0);
+      const width = owner.plan.arrays.reduce(
+        (sum, spec, array) => sum + owner.kept(array) * widthOf(spec, this.dtype),
+        0,
+      );
       const vectors = owner.plan.hostState.filter(({ scope }) => isVector(scope));
-      bytes += arrays * width * extent.size;
+      bytes += width * extent.size;
       bytes += vectors.reduce((sum, { key }) => sum + 8 * (state[key]?.length ?? 0), 0);
       elements += extent.size;
     }
@@ -175,14 +192,15 @@ export class Binding implements CompiledOptimizer {
     for (const call of sequence(parts, numbers)) {
       this.executor.run(call);
     }
+    const taking = this.tensors.filter((tensor) => active.has(tensor));
     const status = parts[0]?.phase.status ?? "stepped";
     commit(parts, status === "stepped");
     this.calls = status === "stepped" ? 0 : this.calls + 1;
     this.steps += status === "stepped" ? 1 : 0;
     this.skips = { ...this.skips, consecutive: 0 };
-    return inspect && status === "stepped"
-      ? { status, statistics: statisticsOf(parts) }
-      : { status };
+    const statistics =
+      inspect && status === "stepped" ? this.statisticsOf?.(readingsOf(taking)) : undefined;
+    return statistics === undefined ? { status } : { status, statistics };
   }
 
   set(changes: Changes): void {
@@ -217,6 +235,7 @@ export class Binding implements CompiledOptimizer {
       global: Object.fromEntries(
         Object.entries(this.globals).map(([key, state]) => [key, state[0] as number]),
       ),
+      ...(this.draws && { seed: this.executor.seed }),
       leaves: Object.fromEntries(
         this.tensors.map((tensor) => [tensor.leaf.path, saveLeaf(tensor)]),
       ),
@@ -231,10 +250,12 @@ export class Binding implements CompiledOptimizer {
       hyperparameters: this.numbers.keys,
       global: Object.keys(this.globals),
       tensors: this.tensors,
+      draws: this.draws,
     });
     this.numbers.restore("load", state.hyperparameters);
     this.steps = state.count;
     this.calls = state.phase;
+    this.executor.seed = state.seed ?? 0;
     for (const [key, global] of Object.entries(this.globals)) {
       global[0] = state.global[key] as number;
     }
@@ -258,7 +279,8 @@ export class Binding implements CompiledOptimizer {
     for (let page = 0; page < bytes.length; page += 4096) {
       bytes[page] = 0;
     }
-    const kernels = [...this.plans.flatMap(({ step }) => kernelsOfPhase(step)), GUARD];
+    const phases = this.plans.flatMap(({ step, inspected }) => [step, inspected ?? []].flat());
+    const kernels = [...phases.flatMap(kernelsOfPhase), GUARD];
     for (const kernel of this.backend === "wasm" ? kernels : []) {
       this.executor.warmUp(kernel, this.layout.warmup, WARMUP_ELEMENTS, WARMUP_INSTRUCTIONS);
     }
@@ -331,18 +353,17 @@ function isVector(scope: string): boolean {
   return scope === "row" || scope === "column";
 }
 
-export function statisticsOf(parts: readonly Part[]): Statistics {
-  return Object.fromEntries(
-    parts.flatMap(({ phase, active }) =>
-      active.map((tensor) => [
-        tensor.leaf.path,
-        Object.fromEntries(
-          phase.inspect.map(({ name, slot }) => [
-            name,
-            tensor.valuesOf(phase).numbers[slot] as number,
-          ]),
-        ),
-      ]),
-    ),
-  );
+/** What an inspected step reduced of tensors. */
+export function readingsOf(tensors: readonly Tensor[]): Reading[] {
+  return tensors.map((tensor) => {
+    // There is an inspected phase: the step has run it.
+    const phase = tensor.owner.plan.inspected as PhasePlan;
+    const { numbers } = tensor.valuesOf(phase);
+    const reduced = phase.inspect.map(({ name, slot }) => [name, numbers[slot] as number]);
+    return {
+      path: tensor.leaf.path,
+      elements: tensor.extent.size,
+      reduced: Object.fromEntries(reduced),
+    };
+  });
 }

@@ -26,10 +26,23 @@ import { radam } from "./optimizers/radam.ts";
 import { rmsprop } from "./optimizers/rmsprop.ts";
 import { rprop } from "./optimizers/rprop.ts";
 import { sgd } from "./optimizers/sgd.ts";
+import { adams, sgds } from "./optimizers/stableDecay.ts";
 import { yogi } from "./optimizers/yogi.ts";
 import { mulberry32 } from "./random.ts";
+import { ema, polyak, swa } from "./transforms/averages.ts";
+import { centralise } from "./transforms/centralise.ts";
 import { chain } from "./transforms/chain.ts";
-import { clipByGlobalNorm } from "./transforms/clip.ts";
+import {
+  adaptiveClip,
+  clipByGlobalNorm,
+  clipByTensorNorm,
+  clipByValue,
+} from "./transforms/clip.ts";
+import { compress } from "./transforms/compress.ts";
+import { group } from "./transforms/group.ts";
+import { lookahead } from "./transforms/lookahead.ts";
+import { noise } from "./transforms/noise.ts";
+import { decoupledWeightDecay } from "./transforms/weightDecay.ts";
 
 /** One row an optimizer: its program, a rate that suits the parabola, and its state in bytes a float32 parameter. */
 const CATALOGUE: readonly (readonly [string, Optimizer, number, number])[] = [
@@ -125,11 +138,31 @@ const CATALOGUE: readonly (readonly [string, Optimizer, number, number])[] = [
   ["clip+lamb", chain(clipByGlobalNorm(1), lamb()), 0.02, 8],
   ["clip+adam", chain(clipByGlobalNorm(1), adam()), 0.05, 8],
   ["clip+adashift", chain(clipByGlobalNorm(1), adashift({ n: 3 })), 0.05, 16],
+  ["clip by value+sgd", chain(clipByValue(1), sgd()), 0.05, 0],
+  ["clip by tensor norm+adam", chain(clipByTensorNorm(1), adam()), 0.05, 8],
+  ["adaptive clip+sgd", chain(adaptiveClip({ clipping: 0.1 }), sgd()), 0.1, 0],
+  ["centralise+adam", chain(centralise(), adam()), 0.05, 8],
+  ["adams decoupled", adams({ weightDecay: 1e-3 }), 0.05, 8],
+  ["sgds decoupled", sgds({ weightDecay: 1e-3 }), 0.02, 4],
+  ["masked decay, decoupled", chain(adam(), decoupledWeightDecay(1e-3, { mask: "*" })), 0.05, 8],
+  ["adam+ema", chain(adam(), ema(0.99)), 0.05, 12],
+  ["sgd+ema debiased", chain(sgd(), ema(0.9, { debias: true })), 0.1, 4],
+  ["sgd+polyak", chain(sgd(), polyak()), 0.1, 4],
+  ["sgd+swa", chain(sgd(), swa({ start: 5, every: 3 })), 0.1, 4],
+  ["lookahead(adam)", lookahead(adam()), 0.05, 12],
+  ["group of one", group({ "**": chain(clipByGlobalNorm(1), adam()) }), 0.05, 8],
+  ["noise+adam", chain(noise({ eta: 0.01 }), adam()), 0.05, 8],
+  ["adam bf16", compress(adam(), { mu: "bf16", nu: "bf16-stochastic" }), 0.05, 4],
+  ["adashift bf16", adashift({ history: "bf16" }), 0.1, 24],
+  ["adashift none bf16", adashift({ history: "bf16", phi: "none", n: 3 }), 0.05, 18],
 ];
 
 const SHAPES: readonly (readonly number[])[] = [[], [3], [4, 5], [67], [0], [8]];
 
 describe.each(CATALOGUE)("%s", (name, optimizer, learningRate, stateBytes) => {
+  /** bfloat16 has no float64 to be compared with. */
+  const inFloat64 = !name.includes("bf16");
+
   it(`keeps ${stateBytes} bytes of float32 state a parameter`, () => {
     expect(compileOptimizer(optimizer, { params: randomParams(1), learningRate }).stateBytes).toBe(
       stateBytes,
@@ -171,18 +204,28 @@ describe.each(CATALOGUE)("%s", (name, optimizer, learningRate, stateBytes) => {
     expect(evaluate).toBe(js);
   });
 
-  it("is the same in float64 on wasm and js", () => {
+  itWhere(!inFloat64, "is refused in float64", () => {
+    expect(() => bind(optimizer, { x: vector([1]) }, learningRate, { dtype: "float64" })).toThrow(
+      new RangeError(
+        `compileOptimizer: bfloat16 in "${optimizer.name}" needs dtype "float32", got "float64"; leave \`dtype\` out, or the format`,
+      ),
+    );
+  });
+
+  itWhere(inFloat64, "is the same in float64 on wasm and js", () => {
     const [wasm, js] = (["wasm", "js"] as const).map((backend) =>
       trajectory(optimizer, SHAPES, learningRate, { backend, dtype: "float64" }, 80),
     );
     expect(wasm?.params).toEqual(js?.params);
   });
 
-  it("follows the program's definition in float64", () => {
+  itWhere(inFloat64, "follows the program's definition in float64", () => {
     const program = toProgram(optimizer);
     const random = mulberry32(5);
     const starts = SHAPES.map((shape) => draw(random, shape));
-    const tensors = starts.map((start) => startTensor(program, start));
+    const tensors = starts.map((start, i) =>
+      startTensor(program, start, { path: `w${i}`, shape: SHAPES[i] as readonly number[] }),
+    );
     const compiled = bind(optimizer, named(starts, SHAPES), learningRate, { dtype: "float64" });
     for (let t = 0; t < 80; t++) {
       const gradients = SHAPES.map((shape) => draw(random, shape));
@@ -219,30 +262,34 @@ describe.each(CATALOGUE)("%s", (name, optimizer, learningRate, stateBytes) => {
     }
   });
 
-  it("takes no step of its own on gradients that are zero from the start", () => {
-    const compiled = bind(optimizer, { x: vector([1, -1, 0]) }, learningRate);
-    for (let t = 0; t < 12; t++) {
-      compiled.step({ x: new Float32Array(3) });
-    }
-    const [one, minusOne, zero] = Array.from(data(compiled.params, "x"));
-    if (Number(optimizer.state.mu?.init ?? 0) > 0) {
-      // An average that starts above zero is a gradient the method was born with: all elements follow it alike.
-      expect(zero).toBeLessThan(0);
-      expect(zero).toBeGreaterThan(-1e-4);
-      // One rounding of a number near 1 a step.
-      expect(Math.abs((one as number) - 1 - (zero as number))).toBeLessThan(12 * 2 ** -24);
-      expect(Math.abs((minusOne as number) + 1 - (zero as number))).toBeLessThan(12 * 2 ** -24);
-      return;
-    }
-    // Only weight decay moves it, towards zero and evenly.
-    const decays = /l2|w$|decoupled|proximal/.test(name);
-    expect(one).toBeLessThanOrEqual(1);
-    expect(one).toBeGreaterThan(decays ? 0 : 0.999999);
-    expect(minusOne).toBe(-(one as number));
-    expect(zero).toBe(0);
-  });
+  itWhere(
+    !name.includes("noise"),
+    "takes no step of its own on gradients that are zero from the start",
+    () => {
+      const compiled = bind(optimizer, { x: vector([1, -1, 0]) }, learningRate);
+      for (let t = 0; t < 12; t++) {
+        compiled.step({ x: new Float32Array(3) });
+      }
+      const [one, minusOne, zero] = Array.from(data(compiled.params, "x"));
+      if (Number(optimizer.state.mu?.init ?? 0) > 0) {
+        // An average that starts above zero is a gradient the method was born with: all elements follow it alike.
+        expect(zero).toBeLessThan(0);
+        expect(zero).toBeGreaterThan(-1e-4);
+        // One rounding of a number near 1 a step.
+        expect(Math.abs((one as number) - 1 - (zero as number))).toBeLessThan(12 * 2 ** -24);
+        expect(Math.abs((minusOne as number) + 1 - (zero as number))).toBeLessThan(12 * 2 ** -24);
+        return;
+      }
+      // Only weight decay moves it, towards zero and evenly.
+      const decays = /l2|w$|decoupled|proximal/.test(name);
+      expect(one).toBeLessThanOrEqual(1);
+      expect(one).toBeGreaterThan(decays ? 0 : 0.999999);
+      expect(minusOne).toBe(-(one as number));
+      expect(zero).toBe(0);
+    },
+  );
 
-  it("stays within 1e-4 of float64 in float32", () => {
+  itWhere(inFloat64, "stays within 1e-4 of float64 in float32", () => {
     const [narrow, wide] = (["float32", "float64"] as const).map((dtype) =>
       trajectory(optimizer, SHAPES, learningRate, { backend: "wasm", dtype }, 30),
     );
@@ -269,6 +316,13 @@ describe.each(CATALOGUE)("%s", (name, optimizer, learningRate, stateBytes) => {
     expect(together.save().leaves.y?.count).toBe(0);
   });
 });
+
+/** Declares a test where it says something. */
+function itWhere(applies: boolean, title: string, test: () => void): void {
+  if (applies) {
+    it(title, test);
+  }
+}
 
 type Options = Pick<CompileOptions, "backend" | "dtype">;
 
@@ -347,7 +401,11 @@ function data(
 /** A value with every float spelled by its bits, -0 and NaN included. */
 function bits(value: unknown): string {
   return JSON.stringify(value, (_, item) => {
-    if (item instanceof Float32Array || item instanceof Float64Array) {
+    if (
+      item instanceof Uint16Array ||
+      item instanceof Float32Array ||
+      item instanceof Float64Array
+    ) {
       return Array.from(item, (x) => (Object.is(x, -0) ? "-0" : String(x)));
     }
     return item;

@@ -6,9 +6,9 @@ import type { DType } from "./codegen/kernel.ts";
 import { plan } from "./codegen/plan.ts";
 import { specialise } from "./codegen/specialise.ts";
 import type { CompiledOptimizer, CompileOptions } from "./compiledOptimizer.ts";
-import { requireOneOf } from "./errors.ts";
-import { verifyProgram } from "./expr/verify.ts";
-import { withStatistics } from "./inspect.ts";
+import { requireOneOf, requireThat } from "./errors.ts";
+import { hasBf16, verifyProgram } from "./expr/verify.ts";
+import { statisticsOf, withStatistics } from "./inspect.ts";
 import { type Optimizer, requireOptimizer, toProgram } from "./optimizer.ts";
 import { Numbers } from "./runtime/numbers.ts";
 import { checkParams, infosOf } from "./tree.ts";
@@ -33,6 +33,7 @@ export function compileOptimizer<D extends DType = "float32">(
     nonFinite = "propagate",
     hyperparameters = {},
     inspect = false,
+    seed = 0,
   }: CompileOptions<D>,
 ): CompiledOptimizer<D> {
   requireOptimizer("compileOptimizer", "`optimizer`", optimizer);
@@ -40,10 +41,23 @@ export function compileOptimizer<D extends DType = "float32">(
   const kept: DType = dtype ?? "float32";
   requireOneOf("compileOptimizer", "dtype", kept, ["float32", "float64"]);
   requireOneOf("compileOptimizer", "nonFinite", nonFinite, ["propagate", "skip", "throw"]);
+  requireThat(
+    Number.isInteger(seed) && seed >= 0 && seed < 2 ** 32,
+    "compileOptimizer",
+    "`seed` must be an integer in [0, 4294967296)",
+    seed,
+  );
   const program = withStatistics(toProgram(optimizer), inspect);
   const numbers = new Numbers(program.hyperparameters, { ...hyperparameters, learningRate });
   const chosen = typeof backend === "object" ? backend : chooseBackend(backend);
   verifyProgram(program);
+  requireThat(
+    kept === "float32" || !hasBf16(program),
+    "compileOptimizer",
+    `bfloat16 in "${optimizer.name}" needs dtype "float32"`,
+    kept,
+    "leave `dtype` out, or the format",
+  );
   const infos = infosOf(leaves);
   const { classes, sites } = specialise(program, infos);
   const binding = new Binding({
@@ -57,6 +71,8 @@ export function compileOptimizer<D extends DType = "float32">(
     backend: chosen,
     dtype: kept,
     nonFinite,
+    seed,
+    statisticsOf,
   });
   // The arena holds arrays of the dtype that was asked for, float32 where none was.
   return binding as CompiledOptimizer as CompiledOptimizer<D>;

@@ -3,6 +3,7 @@
 import type { Backend, DType } from "./codegen/kernel.ts";
 import type { Plan } from "./codegen/passes.ts";
 import type { Leaves, NumericArray } from "./contracts.ts";
+import type { Statistics } from "./inspect.ts";
 import type { Schedule } from "./schedules/schedules.ts";
 import type { OptimizerState } from "./state.ts";
 import type { Tree } from "./tree.ts";
@@ -29,6 +30,8 @@ export interface CompileOptions<D extends DType = DType> {
   readonly nonFinite?: "propagate" | "skip" | "throw";
   /** Values or schedules for hyperparameters of the optimizer, by key; the optimizer's own where absent. */
   readonly hyperparameters?: Changes;
+  /** Of every random draw, an integer in [0, 2³²), default 0; kept in the state of optimizers that draw. */
+  readonly seed?: number;
   /** Whether steps can be inspected; costs kernels to compile, and nothing in steps that are not inspected. */
   readonly inspect?: boolean;
 }
@@ -44,12 +47,9 @@ export interface StepOptions {
 export interface StepResult {
   /** `"skipped"` for a gradient that is not finite; `"accumulated"` and `"ascended"` for calls before the step itself. */
   readonly status: "stepped" | "skipped" | "accumulated" | "ascended";
-  /** Of an inspected step: statistics by leaf and name. */
+  /** Of an inspected step, and of no call before it or skipped. */
   readonly statistics?: Statistics;
 }
-
-/** Numbers by leaf path and statistic, such as `"update.rms"`. */
-export type Statistics = Readonly<Record<string, Readonly<Record<string, number>>>>;
 
 /** An optimizer bound to parameters. */
 export interface CompiledOptimizer<D extends DType = DType> {

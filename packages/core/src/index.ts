@@ -7,7 +7,6 @@ export type {
   Changes,
   CompiledOptimizer,
   CompileOptions,
-  Statistics,
   StepOptions,
   StepResult,
 } from "./compiledOptimizer.ts";
@@ -21,15 +20,20 @@ export type {
   NumericArray,
   Random,
 } from "./contracts.ts";
+export type { NonFinite, NonFiniteArray } from "./diagnose.ts";
+export { diagnose, firstNonFinite } from "./diagnose.ts";
 export { NonFiniteError, ShapeMismatchError } from "./errors.ts";
 export type { Operand } from "./expr/build.ts";
 export {
   abs,
   add,
   and,
+  bf16,
+  bf16Stochastic,
   byLeaf,
   choose,
   clamp,
+  cosPi,
   delay,
   div,
   eq,
@@ -59,15 +63,20 @@ export {
   sub,
   sum,
   tanh,
+  uniform,
   windowSum,
 } from "./expr/build.ts";
 export type { Choice, Expr, LeafInfo, Scope } from "./expr/node.ts";
+export type { Guard, GuardedResult, GuardOptions } from "./guard.ts";
+export { guard } from "./guard.ts";
+export type { Magnitude, Statistics, TensorStatistics, ValueStatistics } from "./inspect.ts";
 export type {
   Hyperparameter,
   Hyperparameters,
   NamedInputs,
   Optimizer,
   Phase,
+  StateFormat,
   StateSpec,
   StepInputs,
   StepOutputs,
@@ -126,6 +135,8 @@ export type { RpropOptions } from "./optimizers/rprop.ts";
 export { rprop } from "./optimizers/rprop.ts";
 export type { SgdOptions } from "./optimizers/sgd.ts";
 export { sgd } from "./optimizers/sgd.ts";
+export type { AdamsOptions, SgdsOptions, StableDecayOptions } from "./optimizers/stableDecay.ts";
+export { adams, sgds } from "./optimizers/stableDecay.ts";
 export type { YogiOptions } from "./optimizers/yogi.ts";
 export { yogi } from "./optimizers/yogi.ts";
 export { mulberry32 } from "./random.ts";
@@ -151,9 +162,30 @@ export { exponentialWarmup, warmup } from "./schedules/warmup.ts";
 export type { WsdDecay, WsdOptions } from "./schedules/wsd.ts";
 export { wsd } from "./schedules/wsd.ts";
 export type { LeafState, OptimizerState } from "./state.ts";
+export { accumulate } from "./transforms/accumulate.ts";
+export type { EmaOptions, SwaOptions } from "./transforms/averages.ts";
+export { ema, polyak, swa } from "./transforms/averages.ts";
+export type { CentraliseOptions } from "./transforms/centralise.ts";
+export { centralise } from "./transforms/centralise.ts";
 export { chain } from "./transforms/chain.ts";
-export { clipByGlobalNorm } from "./transforms/clip.ts";
-export type { DecayOptions } from "./transforms/weightDecay.ts";
+export type { AdaptiveClipOptions, Units } from "./transforms/clip.ts";
+export {
+  adaptiveClip,
+  clipByGlobalNorm,
+  clipByTensorNorm,
+  clipByValue,
+} from "./transforms/clip.ts";
+export { compress } from "./transforms/compress.ts";
+export type { GroupMember } from "./transforms/group.ts";
+export { group } from "./transforms/group.ts";
+export type { LookaheadOptions } from "./transforms/lookahead.ts";
+export { lookahead } from "./transforms/lookahead.ts";
+export type { NoiseOptions } from "./transforms/noise.ts";
+export { noise } from "./transforms/noise.ts";
+export type { LeafMask } from "./transforms/patterns.ts";
+export type { SamOptions } from "./transforms/sam.ts";
+export { sam } from "./transforms/sam.ts";
+export type { DecayOptions, WeightDecayOptions } from "./transforms/weightDecay.ts";
 export { decoupledWeightDecay, l2 } from "./transforms/weightDecay.ts";
 export type { Tree } from "./tree.ts";
 export { flatten, sameShape, sizeOf } from "./tree.ts";

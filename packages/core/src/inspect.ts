@@ -1,8 +1,228 @@
-/** Statistics of a step, as expressions that are reduced in the step's own passes. */
+/**
+ * Statistics of a step, of each tensor and of the whole model, reduced in the step's own passes.
+ *
+ *     program ─ withStatistics ─▶ with sums and maxima of gradient, parameter, update and of what the optimizer names
+ *     sums of a tensor ─ finish ─▶ its statistics          sums of all tensors together ─ finish ─▶ the model's
+ *
+ * Terms are rounded to the dtype, then added in float64 in the order that is the same on every backend. In float32 a
+ * square below 1e-38 is lost, so gradients are scaled by 2¹⁶ and v by 2³², which is exact: what is left are gradients
+ * of 1e-15 to 5e4 whose fourth powers the correlation needs, and 1e-24 to 2e14 for norm and rms.
+ */
 
+import { abs, input, maximum, mul, neg, square, sub, sum } from "./expr/build.ts";
+import { type Expr, scopeOf } from "./expr/node.ts";
 import type { Program } from "./optimizer.ts";
 
-/** The program with statistics of its inspected values, the parameter and the update; with none where not asked for. */
+/** Size of the elements of a tensor, or of all tensors. */
+export interface Magnitude {
+  /** √(Σx²). */
+  readonly norm: number;
+  /** √(Σx²/n). */
+  readonly rms: number;
+  /** max |x|: NaN or infinite exactly when an element is. */
+  readonly max: number;
+}
+
+/** Distribution of a value that the optimizer names; of one number a tensor or step, that number four times. */
+export interface ValueStatistics {
+  /** Σx/n. */
+  readonly mean: number;
+  /** √(Σx²/n). */
+  readonly rms: number;
+  readonly min: number;
+  readonly max: number;
+  /**
+   * Of `v` where it is one number an element: Pearson's correlation of v and g² over the elements, in [-1, 1], g the
+   * gradient that arrived and v as the step uses it. NaN where the standard deviation of either is below 1/256 of
+   * its rms, which float32 cannot tell from none; above that, within 0.01 of the exact value.
+   */
+  readonly correlation?: number;
+}
+
+/** Statistics of one step over the elements of a tensor, or of all tensors. Quotients by zero are infinite or NaN. */
+export interface TensorStatistics {
+  /** n: numbers that the statistics run over. */
+  readonly elements: number;
+  /** g, as it arrived: before clipping or decay; of the last call where several make up a step. */
+  readonly gradient: Magnitude;
+  /** p before the step. */
+  readonly parameter: Magnitude;
+  /** What the step adds to p, weight decay and projections included; before p + update is rounded. */
+  readonly update: Magnitude;
+  /** rms of the update over rms of the parameter: the share of itself by which a tensor moves. */
+  readonly updateRatio: number;
+  /** rms of the update over rms of the gradient, in the unit of a learning rate of plain SGD. */
+  readonly stepSize: number;
+  /** Values that the optimizer names in `inspect`, such as `v`, `effectiveRate`, `inertia`, `conformity`. */
+  readonly values: Readonly<Record<string, ValueStatistics>>;
+}
+
+/** Statistics of an inspected step. */
+export interface Statistics {
+  /** By leaf path, in the order of the parameters: leaves that took part and have elements. */
+  readonly tensors: Readonly<Record<string, TensorStatistics>>;
+  /** Over the elements of all these tensors together, not the mean of their statistics. */
+  readonly model: TensorStatistics;
+}
+
+/** What is reduced: the first two of gradient, parameter and update, the others of named values. */
+type Kind =
+  | "squares"
+  | "largest"
+  | "sum"
+  | "sumOfSquares"
+  | "max"
+  /** The maximum of −x. */
+  | "min"
+  | "gradientSquares"
+  | "gradientFourths"
+  | "products";
+
+/** Sums and maxima of one tensor as its passes leave them, by kind and value: `"squares update"`. */
+export interface Reading {
+  readonly path: string;
+  readonly elements: number;
+  readonly reduced: Readonly<Record<string, number>>;
+}
+
+/** Powers of two, so that scaling is exact. */
+const GRADIENT_SCALE = 2 ** 16;
+const V_SCALE = GRADIENT_SCALE ** 2;
+
+/** The program with sums and maxima of gradient, parameter, update and inspected values; with none where not asked for. */
 export function withStatistics(program: Program, inspect: boolean): Program {
-  return inspect ? program : { ...program, inspect: {} };
+  if (!inspect) {
+    return { ...program, inspect: {} };
+  }
+  const reduced: Record<string, Expr> = {};
+  const reduce = (kind: Kind, name: string, e: Expr): void => {
+    reduced[`${kind} ${name}`] = e;
+  };
+  const gradient = input("g", "element");
+  const parameter = input("p", "element");
+  const squaredGradient = square(mul(gradient, GRADIENT_SCALE));
+  reduce("squares", "gradient", sum(squaredGradient));
+  for (const [name, x] of [
+    ["parameter", parameter],
+    ["update", updateOf(program.params, parameter)],
+  ] as const) {
+    reduce("squares", name, sum(square(x)));
+    reduce("largest", name, maximum(abs(x)));
+  }
+  reduce("largest", "gradient", maximum(abs(gradient)));
+  for (const [name, value] of Object.entries(program.inspect)) {
+    const x = isV(name) ? mul(value, V_SCALE) : value;
+    reduce("sum", name, sum(x));
+    reduce("sumOfSquares", name, sum(square(x)));
+    reduce("max", name, maximum(value));
+    reduce("min", name, maximum(neg(value)));
+    if (isV(name) && scopeOf(value) === "element") {
+      reduce("gradientSquares", name, sum(squaredGradient));
+      reduce("gradientFourths", name, sum(square(squaredGradient)));
+      reduce("products", name, sum(mul(squaredGradient, x)));
+    }
+  }
+  return { ...program, inspect: reduced };
+}
+
+/** What is added to the parameter; its sign does not matter to what is reduced of it. */
+function updateOf(params: Expr, parameter: Expr): Expr {
+  const isSum = params.op === "add" && params.a.op === "input" && params.a.name === "p";
+  const update = isSum ? params.b : sub(params, parameter);
+  return update.op === "neg" ? update.a : update;
+}
+
+/** The name of a second moment; in chains a later stage's carries its position. */
+function isV(name: string): boolean {
+  return /^(\d+\.)*v$/.test(name);
+}
+
+/** The statistics of a step from what its tensors reduced. */
+export function statisticsOf(readings: readonly Reading[]): Statistics {
+  const taken = readings.filter(({ elements }) => elements > 0);
+  return {
+    tensors: Object.fromEntries(taken.map((reading) => [reading.path, finish([reading])])),
+    model: finish(taken),
+  };
+}
+
+/** Statistics over the elements of some tensors together. */
+function finish(readings: readonly Reading[]): TensorStatistics {
+  const names = readings.flatMap(({ reduced }) =>
+    Object.keys(reduced).flatMap((key) => (key.startsWith("sum ") ? [key.slice(4)] : [])),
+  );
+  const gradient = magnitude(readings, "gradient", GRADIENT_SCALE);
+  const parameter = magnitude(readings, "parameter", 1);
+  const update = magnitude(readings, "update", 1);
+  return {
+    elements: countOf(readings),
+    gradient,
+    parameter,
+    update,
+    updateRatio: update.rms / parameter.rms,
+    stepSize: update.rms / gradient.rms,
+    values: Object.fromEntries(
+      [...new Set(names)].map((name) => [name, distribution(readings, name)]),
+    ),
+  };
+}
+
+function magnitude(readings: readonly Reading[], name: string, scale: number): Magnitude {
+  const squares = total(readings, "squares", name);
+  const mean = readings.length === 0 ? 0 : squares / countOf(readings);
+  return {
+    norm: Math.sqrt(squares) / scale,
+    rms: Math.sqrt(mean) / scale,
+    max: Math.max(0, total(readings, "largest", name)),
+  };
+}
+
+/** Of a named value, over the tensors that have it. */
+function distribution(all: readonly Reading[], name: string): ValueStatistics {
+  const readings = all.filter(({ reduced }) => Object.hasOwn(reduced, `sum ${name}`));
+  const scale = isV(name) ? V_SCALE : 1;
+  const mean = (kind: Kind): number => total(readings, kind, name) / countOf(readings);
+  const correlated = readings.every(({ reduced }) => Object.hasOwn(reduced, `products ${name}`));
+  return {
+    mean: mean("sum") / scale,
+    rms: Math.sqrt(mean("sumOfSquares")) / scale,
+    min: -total(readings, "min", name),
+    max: total(readings, "max", name),
+    ...(correlated && {
+      correlation: pearson(
+        { mean: mean("gradientSquares"), square: mean("gradientFourths") },
+        { mean: mean("sum"), square: mean("sumOfSquares") },
+        mean("products"),
+      ),
+    }),
+  };
+}
+
+function total(readings: readonly Reading[], kind: Kind, name: string): number {
+  const numbers = readings.map(({ reduced }) => reduced[`${kind} ${name}`] as number);
+  const isMaximum = kind === "largest" || kind === "max" || kind === "min";
+  return isMaximum ? Math.max(...numbers) : numbers.reduce((sumOf, x) => sumOf + x, 0);
+}
+
+function countOf(readings: readonly Reading[]): number {
+  return readings.reduce((count, { elements }) => count + elements, 0);
+}
+
+/** The share of a mean square that a variance must exceed: its terms are rounded to 2⁻²⁴ of themselves in float32. */
+const LEAST_VARIANCE = 2 ** -16;
+
+interface Moments {
+  readonly mean: number;
+  /** Of the square. */
+  readonly square: number;
+}
+
+/** cov(x, y)/√(var x · var y) from means of x, x², y, y² and xy. */
+function pearson(x: Moments, y: Moments, product: number): number {
+  const variance = ({ mean, square: ofSquare }: Moments): number => {
+    const spread = ofSquare - mean * mean;
+    return spread > LEAST_VARIANCE * ofSquare ? spread : Number.NaN;
+  };
+  const quotient = (product - x.mean * y.mean) / Math.sqrt(variance(x)) / Math.sqrt(variance(y));
+  return Math.min(1, Math.max(-1, quotient));
 }

@@ -7,7 +7,7 @@
  */
 
 import { requireDecay, requireNonNegative, requirePositive, requireShare } from "./errors.ts";
-import { add, input } from "./expr/build.ts";
+import { add, bf16, bf16Stochastic, input, uniform } from "./expr/build.ts";
 import type { Expr, Scope } from "./expr/node.ts";
 
 /** What a program keeps from step to step: one number an element, a row, a column, a tensor, or one in all. */
@@ -15,7 +15,12 @@ export interface StateSpec {
   readonly scope: Scope;
   /** Value of every number before the first step; `"params"` starts at the parameter itself. */
   readonly init: number | "params";
+  /** How numbers of element scope are kept between steps; in the dtype of the parameters where absent. See `compress`. */
+  readonly format?: StateFormat;
 }
+
+/** 16 bits: bfloat16, rounded to the nearest, or to either neighbour so that the mean is kept. */
+export type StateFormat = "bf16" | "bf16-stochastic";
 
 /** State with one number an element, starting at `init`, or as a copy of the parameter. */
 export function perElement(init: number | "params" = 0): StateSpec {
@@ -191,14 +196,19 @@ export interface Combined {
  *
  * @param share - whether two may keep the same key where they declare the same: those that never run over the same leaf.
  */
-export function combine(optimizers: readonly Optimizer[], share = false): Combined {
+export function combine(
+  optimizers: readonly Pick<Optimizer, "state" | "hyperparameters">[],
+  share = false,
+): Combined {
   const state: Record<string, StateSpec> = {};
   const hyperparameters: Record<string, Hyperparameter> = {};
   const keys = optimizers.map((optimizer, position) => {
     const own = new Map<string, string>();
     for (const [key, spec] of Object.entries<StateSpec>(optimizer.state)) {
       const known = state[key];
-      const same = share && known?.scope === spec.scope && Object.is(known.init, spec.init);
+      // What is one number in all would be one of all groups.
+      const alike = share && spec.scope !== "step" && known?.format === spec.format;
+      const same = alike && known?.scope === spec.scope && Object.is(known.init, spec.init);
       const unique = same ? key : uniqueKey(key, { ...state, ...hyperparameters }, position + 1);
       state[unique] = spec;
       own.set(key, unique);
@@ -283,6 +293,14 @@ export function toProgram(optimizer: Optimizer): Program {
       );
     }
   }
+  /** State as it is kept; what stays is rounded already. */
+  const kept = (next: Readonly<Record<string, Expr>>): Record<string, Expr> =>
+    Object.fromEntries(
+      Object.entries(next).map(([key, e]) => [
+        key,
+        e === inputs[key] ? e : asKept(key, e, state[key]?.format),
+      ]),
+    );
   const close = ({ update, params = add(p, update) }: StepOutputs<string>): Expr => params;
   return {
     name,
@@ -290,15 +308,28 @@ export function toProgram(optimizer: Optimizer): Program {
     hyperparameters,
     status: "stepped",
     params: close(outputs),
-    next: outputs.next,
+    next: kept(outputs.next),
     before: before.map((phase) => {
       const made = phase.step(inputs);
       const next = Object.keys(state).map((key) => [key, made.next[key] ?? inputs[key]]);
-      return { status: phase.status, params: close(made), next: Object.fromEntries(next) };
+      return { status: phase.status, params: close(made), next: kept(Object.fromEntries(next)) };
     }),
     inspect: outputs.inspect ?? {},
     evaluation: optimizer.evaluation?.(inputs),
   };
+}
+
+function asKept(key: string, e: Expr, format: StateFormat | undefined): Expr {
+  switch (format) {
+    case undefined:
+      return e;
+    case "bf16":
+      return bf16(e);
+    case "bf16-stochastic":
+      return bf16Stochastic(e, uniform(`state ${key}`));
+    default:
+      return format satisfies never;
+  }
 }
 
 /** The program with every expression replaced. */

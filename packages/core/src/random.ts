@@ -22,7 +22,7 @@ export function mulberry32(seed: number): Random {
     next,
     integer: (bound) => Math.floor(next() * bound),
     normal: () => Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next()),
-    fork: (label) => mulberry32(hash(label, seed)),
+    fork: (label) => mulberry32(fnv1a(label, seed)),
     save: () => state,
     restore: (saved) => {
       state = saved >>> 0;
@@ -31,7 +31,7 @@ export function mulberry32(seed: number): Random {
 }
 
 /** FNV-1a over the label's UTF-16 units, started from the parent's seed. */
-function hash(label: string, start: number): number {
+export function fnv1a(label: string, start: number): number {
   let value = (0x811c9dc5 ^ start) >>> 0;
   for (let i = 0; i < label.length; i++) {
     value = Math.imul(value ^ label.charCodeAt(i), 0x01000193) >>> 0;

@@ -6,6 +6,7 @@ import { type HostState, PARAMS } from "./codegen/passes.ts";
 import type { NumericArray } from "./contracts.ts";
 import { show } from "./errors.ts";
 import type { LeafInfo } from "./expr/node.ts";
+import { bf16Operations } from "./expr/bf16.ts";
 import type { Tensor } from "./runtime/tensor.ts";
 import { isNumericArray, sameShape, sizeOf } from "./tree.ts";
 
@@ -14,8 +15,8 @@ export interface LeafState {
   /** Steps this leaf took part in. */
   readonly count: number;
   readonly params: NumericArray;
-  /** State by key; a history holds one array a step, oldest first, other state one. */
-  readonly arrays: Readonly<Record<string, readonly NumericArray[]>>;
+  /** State by key; a history holds one array a step, oldest first, other state one. bfloat16 stand as their 16 bits. */
+  readonly arrays: Readonly<Record<string, readonly (NumericArray | Uint16Array)[]>>;
   /** Per-tensor state by key. */
   readonly tensor: Readonly<Record<string, number>>;
   /** State of rows and of columns by key. */
@@ -34,6 +35,8 @@ export interface OptimizerState {
   readonly phase: number;
   /** Hyperparameters by key, as they stand; those on a schedule are those of the next step. */
   readonly hyperparameters: Readonly<Record<string, number>>;
+  /** The seed of draws, where the optimizer draws. */
+  readonly seed?: number;
   /** State that is one number for all tensors, by key. */
   readonly global: Readonly<Record<string, number>>;
   readonly leaves: Readonly<Record<string, LeafState>>;
@@ -45,6 +48,8 @@ export interface StateShape {
   readonly dtype: DType;
   /** Calls that make up a step. */
   readonly phases: number;
+  /** Whether it draws, so that a state must hold its seed. */
+  readonly draws: boolean;
   readonly hyperparameters: readonly string[];
   readonly global: readonly string[];
   readonly tensors: readonly TensorShape[];
@@ -68,15 +73,13 @@ export interface TensorShape {
 
 /** Puts parameters and state to where they start. */
 export function startLeaf(tensor: Tensor, params: NumericArray): void {
+  const { nearest, upper } = bf16Operations();
   tensor.view(PARAMS, 0).set(params);
-  tensor.owner.plan.arrays.forEach(({ slots, init }, array) => {
+  tensor.owner.plan.arrays.forEach(({ slots, init, format }, array) => {
     for (let slot = 0; slot < slots && init !== 0; slot++) {
-      const view = tensor.view(array, slot);
-      if (init === "params") {
-        view.set(params);
-      } else {
-        view.fill(init);
-      }
+      const view = tensor.stored(array, slot);
+      const start = init === "params" ? params : new Float64Array(view.length).fill(init);
+      view.set(format === undefined ? start : start.map((x) => upper(nearest(x))));
     }
   });
 }
@@ -84,12 +87,12 @@ export function startLeaf(tensor: Tensor, params: NumericArray): void {
 /** Parameters and state of a leaf, copied. */
 export function saveLeaf(tensor: Tensor): LeafState {
   const { owner, leaf, count } = tensor;
-  const arrays: Record<string, readonly NumericArray[]> = {};
+  const arrays: Record<string, readonly (NumericArray | Uint16Array)[]> = {};
   owner.plan.arrays.forEach(({ name }, array) => {
     const kept = owner.kept(array);
     if (kept > 0) {
       arrays[name] = Array.from({ length: kept }, (_, i) =>
-        tensor.view(array, owner.slotAt(array, count, kept - 1 - i)).slice(),
+        tensor.stored(array, owner.slotAt(array, count, kept - 1 - i)).slice(),
       );
     }
   });
@@ -122,7 +125,7 @@ export function loadLeaf(tensor: Tensor, saved: LeafState): void {
     const steps = owner.kept(array) > 0 ? (saved.arrays[name] ?? []) : [];
     steps.forEach((data, i) => {
       const slot = owner.slotAt(array, saved.count, steps.length - 1 - i);
-      tensor.view(array, slot).set(data);
+      tensor.stored(array, slot).set(data);
     });
   });
   for (const [key, value] of Object.entries(saved.tensor)) {
@@ -175,6 +178,13 @@ export function checkState(where: string, state: OptimizerState, shape: StateSha
     `the phase must be a natural number below ${shape.phases}`,
     state.phase,
   );
+  expect(
+    shape.draws
+      ? isCount(state.seed) && (state.seed as number) < 2 ** 32
+      : state.seed === undefined,
+    shape.draws ? "the seed must be an integer of 32 bits" : "state must hold no seed",
+    state.seed,
+  );
   expectNumbers(expect, state.hyperparameters, shape.hyperparameters, "hyperparameters");
   expectNumbers(expect, state.global, shape.global, "state of all tensors");
   expect(isRecord(state.leaves), "state must hold leaves by path", state.leaves);
@@ -196,6 +206,7 @@ function checkLeaf(expect: Expect, leaf: LeafState, tensor: TensorShape, count: 
   const { path, shape } = tensor.leaf;
   const size = sizeOf(shape);
   const holds = (data: unknown): boolean => isNumericArray(data) && data.length === size;
+  const holdsHalves = (data: unknown): boolean => isBf16Array(data) && data.length === size;
   const sameDims = Array.isArray(leaf.shape) && sameShape(leaf.shape, shape);
   expect(
     sameDims,
@@ -208,9 +219,9 @@ function checkLeaf(expect: Expect, leaf: LeafState, tensor: TensorShape, count: 
     leaf.count,
   );
   expect(holds(leaf.params), `parameters of leaf "${path}" must be ${size} numbers`, leaf.params);
-  const arrays = owner.plan.arrays.flatMap(({ name }, array) => {
+  const arrays = owner.plan.arrays.flatMap(({ name, format }, array) => {
     const kept = owner.kept(array);
-    return kept > 0 ? [{ name, kept }] : [];
+    return kept > 0 ? [{ name, format, kept }] : [];
   });
   expect(isRecord(leaf.arrays), `leaf "${path}" must hold state by key`, leaf.arrays);
   expect(
@@ -218,11 +229,13 @@ function checkLeaf(expect: Expect, leaf: LeafState, tensor: TensorShape, count: 
     `leaf "${path}" must hold state ${arrays.map(({ name }) => name).join(", ")}`,
     Object.keys(leaf.arrays).join(", "),
   );
-  for (const { name, kept } of arrays) {
+  for (const { name, format, kept } of arrays) {
     const steps: unknown = leaf.arrays[name];
     expect(
-      Array.isArray(steps) && steps.length === kept && steps.every(holds),
-      `state "${name}" of leaf "${path}" must be ${kept} x ${size} numbers`,
+      Array.isArray(steps) &&
+        steps.length === kept &&
+        steps.every(format === undefined ? holds : holdsHalves),
+      `state "${name}" of leaf "${path}" must be ${kept} x ${size} ${format ?? "numbers"}`,
       Array.isArray(steps) ? `${steps.length} arrays` : "none",
     );
   }
@@ -278,6 +291,10 @@ function isQueue(queue: unknown, length: number): boolean {
     queue.length === length &&
     queue.every((value) => typeof value === "number")
   );
+}
+
+function isBf16Array(value: unknown): value is Uint16Array {
+  return Object.prototype.toString.call(value) === "[object Uint16Array]";
 }
 
 function isRecord(value: unknown): boolean {

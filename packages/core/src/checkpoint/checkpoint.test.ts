@@ -12,6 +12,8 @@ import { cosine } from "../schedules/cosine.ts";
 import type { OptimizerState } from "../state.ts";
 import { chain } from "../transforms/chain.ts";
 import { clipByGlobalNorm } from "../transforms/clip.ts";
+import { compress } from "../transforms/compress.ts";
+import { noise } from "../transforms/noise.ts";
 import { sizeOf } from "../tree.ts";
 import {
   type Checkpoint,
@@ -92,6 +94,24 @@ describe.each(METHODS)("a checkpoint of %s", (_, method) => {
       expect(encodeCheckpoint(decodeCheckpoint(bytes))).toEqual(bytes);
     },
   );
+});
+
+it("a checkpoint of bfloat16 state and a seed continues bit for bit, and holds BF16", () => {
+  const method = chain(
+    noise(),
+    compress(adam(), { mu: "bf16", nu: "bf16-stochastic" }),
+    adashift({ n: 2, history: "bf16" }),
+  );
+  const unbroken = start(method, "float32");
+  advance(unbroken, 7);
+  const bytes = encodeCheckpoint({ optimizer: unbroken.optimizer.save(), random: 0 });
+  const resumed = start(method, "float32");
+  resumed.optimizer.load(decodeCheckpoint(bytes).optimizer);
+  resumed.random.restore(unbroken.random.save());
+  advance(unbroken, 9);
+  advance(resumed, 9);
+  expect(resumed.optimizer.save()).toStrictEqual(unbroken.optimizer.save());
+  expect(readSafetensors(bytes).tensors["state/nu/dense/kernel"]?.data).toBeInstanceOf(Uint16Array);
 });
 
 /** The shape of state to come: more fields by leaf and in all, more carriers, NaN and -0 among the numbers. */

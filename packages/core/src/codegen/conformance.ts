@@ -74,13 +74,15 @@ export function bench(
     const before = new Uint32Array(memory.buffer.slice(0, used));
     for (let start = 0; start === 0 || start < count; start += piece) {
       frame.count[0] = Math.min(piece, count - start);
+      frame.base[0] = 1000 + start;
+      frame.key[0] = 0x9abcdef0;
       frame.pointers.set(places.map((place) => place + start * bytes));
       loaded.run();
     }
     const after = new Uint32Array(memory.buffer.slice(0, used));
 
     const results = [
-      // Count and pointers change at the hands of the caller.
+      // Count and pointers change at the hands of the caller, and so does where draws are.
       { from: scratch, to: scratch + layout.scalars },
       { from: scratch + layout.partials, to: scratch + layout.bytes },
       ...kernel.stores.map(({ stream }) => ({
@@ -128,8 +130,9 @@ const CONSTANTS = [0.1, -2.5, 0, -0, 1e-40, 1e-60, -1e-60, 1e300, Infinity, -Inf
  * A kernel over every operation, two to four streams, several scalars, stores and reductions.
  *
  * @param choose - gives an integer in [0, bound); the kernel is a function of the answers.
+ * @param draws - whether it may draw; a device cannot.
  */
-export function randomKernel(choose: (bound: number) => number): Kernel {
+export function randomKernel(choose: (bound: number) => number, draws = true): Kernel {
   const body: Instruction[] = [];
   const numbers: Id[] = [];
   const masks: Id[] = [];
@@ -143,6 +146,10 @@ export function randomKernel(choose: (bound: number) => number): Kernel {
   scalars.forEach((_, index) => push({ op: "scalar", index }, numbers));
   for (let constants = 1 + choose(2); constants > 0; constants--) {
     push({ op: "const", value: from(CONSTANTS) }, numbers);
+  }
+
+  for (let drawn = draws ? choose(3) : 0; drawn > 0; drawn--) {
+    push({ op: "random", salt: choose(2) === 0 ? 0xffffffff : choose(100) }, numbers);
   }
 
   for (let length = choose(24); length > 0; length--) {
@@ -184,8 +191,13 @@ export function randomKernel(choose: (bound: number) => number): Kernel {
   };
 }
 
+/** Operations with tests of their own: they are no functions of two numbers, or of float32 alone. */
+type Drawn = "random" | "bf16" | "bf16Stochastic";
+
 /** For each operation a kernel that writes its result, as 1 and 0 for a mask, to the third stream: x, y, out. */
-export function kernelOf(op: Exclude<Instruction["op"], "load" | "scalar" | "const">): Kernel {
+export function kernelOf(
+  op: Exclude<Instruction["op"], Drawn | "load" | "scalar" | "const">,
+): Kernel {
   const loads: Instruction[] = [
     { op: "load", stream: 0 },
     { op: "load", stream: 1 },
@@ -206,7 +218,9 @@ export function kernelOf(op: Exclude<Instruction["op"], "load" | "scalar" | "con
 }
 
 /** Instructions from number 6, the last of them a number. */
-function resultOf(op: Exclude<Instruction["op"], "load" | "scalar" | "const">): Instruction[] {
+function resultOf(
+  op: Exclude<Instruction["op"], Drawn | "load" | "scalar" | "const">,
+): Instruction[] {
   const asNumber: Instruction = { op: "select", cond: 6, a: 2, b: 3 };
   switch (op) {
     case "neg":

@@ -25,6 +25,11 @@ export function elementsOf(dtype: DType, buffer: ArrayBuffer): Float32Array | Fl
     : new Float64Array(buffer, 0, Math.floor(buffer.byteLength / 8));
 }
 
+/** All bfloat16 of a buffer, by their bits. */
+export function halvesOf(buffer: ArrayBuffer): Uint16Array {
+  return new Uint16Array(buffer, 0, Math.floor(buffer.byteLength / 2));
+}
+
 export interface BitOperations {
   readonly exponent: (x: number) => number;
   readonly exp2i: (k: number) => number;

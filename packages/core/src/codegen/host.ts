@@ -112,7 +112,8 @@ export class HostBuilder {
       case "window":
         throw new TypeError("plan: a window runs over elements, got tensor scope");
       case "erf":
-        // The only function that JavaScript lacks: the elements' own program, in float64.
+      case "cosPi":
+        // JavaScript lacks them: the elements' own programs, in float64.
         return this.slot(this.rewrite(expandMath(e, "float64")));
       default: {
         const inner = operands(e).map((operand) => this.slot(operand));
@@ -282,18 +283,22 @@ function compute(op: Expr["op"], a: number, b: number, c: () => number): number 
       return a !== 0 ? b : c();
     case "const":
     case "input":
+    case "random":
+    case "bf16":
+    case "bf16Stochastic":
     case "delay":
     case "window":
     case "reduce":
     case "choose":
     case "erf":
+    case "cosPi":
       throw new TypeError(`runHost: "${op}" is placed, not computed`);
     default:
       return op satisfies never;
   }
 }
 
-function hostMath(op: Exclude<MathUnary, "erf">, a: number): number {
+function hostMath(op: Exclude<MathUnary, "erf" | "cosPi">, a: number): number {
   switch (op) {
     case "exp":
       return Math.exp(a);

@@ -5,9 +5,11 @@
  * the block: a typed array of the kernel's dtype, so storing a result is what rounds it. Masks are 0 and 1.
  */
 
+import { bf16Operations } from "../expr/bf16.ts";
+import { uniformAt } from "../expr/draw.ts";
 import type { Arithmetic, Compare, Logic } from "../expr/node.ts";
 import type { BitOperations } from "./format.ts";
-import { bitOperations, elementsOf, formatOf } from "./format.ts";
+import { bitOperations, elementsOf, formatOf, halvesOf } from "./format.ts";
 import type { Backend, DType, Frame, Instruction, Kernel, LoadedKernel } from "./kernel.ts";
 import { frameAddresses, frameAt, PARTIALS } from "./kernel.ts";
 import { allocateBuffer } from "./memory.ts";
@@ -23,27 +25,47 @@ export const evaluateBackend: Backend = {
   allocate: allocateBuffer,
   load(kernels, dtype, memory, scratch) {
     const data = elementsOf(dtype, memory.buffer);
+    const halves = halvesOf(memory.buffer);
     const addresses = frameAddresses(kernels, scratch);
     return kernels.map((kernel, k) =>
-      interpret(kernel, dtype, data, frameAt(kernel, memory.buffer, addresses[k]!)),
+      interpret(kernel, dtype, data, halves, frameAt(kernel, memory.buffer, addresses[k]!)),
     );
   },
 };
 
-function interpret(kernel: Kernel, dtype: DType, data: Column, frame: Frame): LoadedKernel {
+function interpret(
+  kernel: Kernel,
+  dtype: DType,
+  data: Column,
+  halves: Uint16Array,
+  frame: Frame,
+): LoadedKernel {
   const { bytes, shift } = formatOf(dtype);
   const bits = bitOperations(dtype);
+  const bf16 = bf16Operations();
+  const isHalf = (stream: number): boolean => kernel.bf16?.includes(stream) ?? false;
   const columns = kernel.body.map(() => elementsOf(dtype, new ArrayBuffer(BLOCK * bytes)));
 
   /** One instruction for `n` elements of each stream from `start`. */
   function compute(e: Instruction, x: Column, start: number, n: number): void {
-    if (e.op === "load") {
+    if (e.op === "load" && isHalf(e.stream)) {
+      const from = (frame.pointers[e.stream]! >>> 1) + start;
+      for (let i = 0; i < n; i++) x[i] = bf16.widen(halves[from + i]!);
+    } else if (e.op === "load") {
       const from = (frame.pointers[e.stream]! >>> shift) + start;
       for (let i = 0; i < n; i++) x[i] = data[from + i]!;
     } else if (e.op === "scalar") {
       x.fill(frame.scalars[e.index]!);
     } else if (e.op === "const") {
       x.fill(e.value);
+    } else if (e.op === "random") {
+      const [base, key] = [frame.base[0]! + start, frame.key[0]!];
+      for (let i = 0; i < n; i++) x[i] = uniformAt(base + i, key, e.salt);
+    } else if (e.op === "bf16") {
+      ofBits(bf16.nearest, x, columns[e.a]!, n);
+    } else if (e.op === "bf16Stochastic") {
+      const [a, b] = [columns[e.a]!, columns[e.b]!];
+      for (let i = 0; i < n; i++) x[i] = bf16.stochastic(a[i]!, b[i]!);
     } else if (e.op === "exponent" || e.op === "exp2i") {
       ofBits(bits[e.op], x, columns[e.a]!, n);
     } else if (e.op === "select") {
@@ -63,6 +85,11 @@ function interpret(kernel: Kernel, dtype: DType, data: Column, frame: Frame): Lo
         compute(instruction, columns[id]!, start, n);
       });
       for (const { stream, value } of kernel.stores) {
+        if (isHalf(stream)) {
+          const [to, x] = [(frame.pointers[stream]! >>> 1) + start, columns[value]!];
+          for (let i = 0; i < n; i++) halves[to + i] = bf16.upper(x[i]!);
+          continue;
+        }
         const to = (frame.pointers[stream]! >>> shift) + start;
         const x = columns[value]!;
         for (let i = 0; i < n; i++) data[to + i] = x[i]!;
@@ -115,7 +142,7 @@ const UNARY: Readonly<Record<"neg" | "abs" | "sqrt" | "floor" | "not", Unary>> =
 
 type Binary = (x: Column, a: Column, b: Column, n: number) => void;
 
-const BINARY: Readonly<Record<Arithmetic | Compare | Logic, Binary>> = {
+const BINARY: Readonly<Record<Exclude<Arithmetic, "bf16Stochastic"> | Compare | Logic, Binary>> = {
   add(x, a, b, n) {
     for (let i = 0; i < n; i++) x[i] = a[i]! + b[i]!;
   },

@@ -5,9 +5,11 @@
  * singles, rounded to single, is the correctly rounded single (53 ≥ 2·24 + 2), which is what SIMD computes.
  */
 
-import { bitOperations, elementsOf, formatOf } from "./format.ts";
+import { bf16Operations } from "../expr/bf16.ts";
+import { uniformAt } from "../expr/draw.ts";
+import { bitOperations, elementsOf, formatOf, halvesOf } from "./format.ts";
 import type { Backend, DType, Id, Instruction, Kernel } from "./kernel.ts";
-import { frameAddresses, frameAt, PARTIALS } from "./kernel.ts";
+import { draws, frameAddresses, frameAt, PARTIALS } from "./kernel.ts";
 import { allocateBuffer } from "./memory.ts";
 import { identifiers } from "./names.ts";
 
@@ -18,22 +20,27 @@ export const jsBackend: Backend = {
   load(kernels, dtype, memory, scratch) {
     const data = elementsOf(dtype, memory.buffer);
     const { exponent, exp2i } = bitOperations(dtype);
+    const halves = halvesOf(memory.buffer);
+    const bf16 = bf16Operations();
     const addresses = frameAddresses(kernels, scratch);
     return kernels.map((kernel, k) => {
       const frame = frameAt(kernel, memory.buffer, addresses[k]!);
       // oxlint-disable-next-line typescript/no-implied-eval -- compiling generated source is what this backend does
-      const create = new Function("data", "frame", "exponent", "exp2i", emitJs(kernel, dtype));
+      const create = new Function(...PARAMETERS, emitJs(kernel, dtype));
       // The source ends in `return function …() {…}`.
-      return { frame, run: create(data, frame, exponent, exp2i) as () => void };
+      const run = create(data, frame, exponent, exp2i, halves, bf16, uniformAt) as () => void;
+      return { frame, run };
     });
   },
 };
+
+const PARAMETERS = ["data", "frame", "exponent", "exp2i", "halves", "bf16", "uniformAt"];
 
 type Variable = Exclude<Instruction, { op: "scalar" | "const" }>;
 
 /** Names the source uses besides those of the kernel, and words that JavaScript keeps for itself. */
 const TAKEN = (
-  "data frame exponent exp2i count end pointers scalars partials fround sqrt floor abs min max i Math " +
+  "data frame exponent exp2i halves bf16 uniformAt base key count end pointers scalars partials fround sqrt floor abs min max i Math " +
   "arguments await break case catch class const continue debugger default delete do else enum eval export " +
   "extends false finally for function if implements import in instanceof interface let new null package " +
   "private protected public return static super switch this throw true try typeof undefined var void while " +
@@ -41,8 +48,8 @@ const TAKEN = (
 ).split(" ");
 
 /**
- * The body of a function of (data, frame, exponent, exp2i) that returns the kernel's `run`: `data` holds
- * the elements of the whole memory, `frame` is the kernel's Frame, the other two are `bitOperations`.
+ * The body of a function of `PARAMETERS` that returns the kernel's `run`: `data` and `halves` hold the elements and
+ * the bfloat16 of the whole memory, `frame` is the kernel's Frame, the others are functions.
  */
 export function emitJs(kernel: Kernel, dtype: DType): string {
   const { shift } = formatOf(dtype);
@@ -50,6 +57,7 @@ export function emitJs(kernel: Kernel, dtype: DType): string {
   const title = name(kernel.name);
   const streams = kernel.streams.map(name);
   const scalars = kernel.scalars.map(name);
+  const isHalf = (stream: number): boolean => kernel.bf16?.includes(stream) ?? false;
   const rounded = (code: string): string => (dtype === "float32" ? `fround(${code})` : code);
   /** Scalars and constants stand where they are used, other instructions in a variable. */
   const value = (id: Id): string => {
@@ -66,7 +74,15 @@ export function emitJs(kernel: Kernel, dtype: DType): string {
   const expression = (e: Variable): string => {
     switch (e.op) {
       case "load":
-        return `data[${streams[e.stream]} + i]`;
+        return isHalf(e.stream)
+          ? `bf16.widen(halves[${streams[e.stream]} + i])`
+          : `data[${streams[e.stream]} + i]`;
+      case "random":
+        return `uniformAt(base + i, key, ${e.salt})`;
+      case "bf16":
+        return `bf16.nearest(${value(e.a)})`;
+      case "bf16Stochastic":
+        return `bf16.stochastic(${value(e.a)}, ${value(e.b)})`;
       case "add":
         return rounded(`${value(e.a)} + ${value(e.b)}`);
       case "sub":
@@ -108,7 +124,12 @@ export function emitJs(kernel: Kernel, dtype: DType): string {
   };
   const loop = [
     ...kernel.body.flatMap(statement),
-    ...kernel.stores.map((store) => `data[${streams[store.stream]} + i] = ${value(store.value)};`),
+    ...kernel.stores.map((store) => {
+      const at = `[${streams[store.stream]} + i]`;
+      return isHalf(store.stream)
+        ? `halves${at} = bf16.upper(${value(store.value)});`
+        : `data${at} = ${value(store.value)};`;
+    }),
     ...kernel.reductions.map((reduction, r) => {
       const partial = `partials[${r * PARTIALS} + (i & 7)]`;
       return reduction.kind === "sum"
@@ -121,8 +142,11 @@ export function emitJs(kernel: Kernel, dtype: DType): string {
     `const { fround, sqrt, floor, abs, min, max } = Math;`,
     `const { count, pointers, scalars, partials } = frame;`,
     `return function ${title}() {`,
-    ...streams.map((stream, s) => `  const ${stream} = pointers[${s}] >>> ${shift};`),
+    ...streams.map(
+      (stream, s) => `  const ${stream} = pointers[${s}] >>> ${isHalf(s) ? 1 : shift};`,
+    ),
     ...scalars.map((scalar, s) => `  const ${scalar} = ${rounded(`scalars[${s}]`)};`),
+    ...(draws(kernel) ? ["  const base = frame.base[0];", "  const key = frame.key[0];"] : []),
     `  const end = count[0];`,
     `  for (let i = 0; i < end; i++) {`,
     ...loop.map((line) => `    ${line}`),

@@ -19,6 +19,8 @@
  *                   e₁ of ±∞ and NaN
  *     exp2i(k)      2ᵏ, where k is first brought into [e₀, e₁] (NaN to e₀) and rounded to the nearest integer,
  *                   ties to even; e₀ gives 0, not a subnormal, and e₁ gives +∞
+ *
+ * `bf16` and `bf16Stochastic` are those of `expr/bf16.ts`, in float32 kernels only.
  */
 
 import type { Arithmetic, Compare, ExactUnary, Logic } from "../expr/node.ts";
@@ -33,6 +35,8 @@ export type Instruction =
   /** A value that is the same for every element of a run. */
   | { readonly op: "scalar"; readonly index: number }
   | { readonly op: "const"; readonly value: number }
+  /** Draw of the element with index base + i: `uniformAt(base + i, key, salt)` of `expr/draw.ts`. */
+  | { readonly op: "random"; readonly salt: number }
   | { readonly op: ExactUnary; readonly a: Id }
   | { readonly op: Arithmetic; readonly a: Id; readonly b: Id }
   /** Masks: operands of lt, le, eq are numbers, of and, or, not are masks; a comparison with NaN is false. */
@@ -44,6 +48,11 @@ export interface Kernel {
   readonly name: string;
   /** Names of the arrays read or written, for readable code; a stream's index is its position. */
   readonly streams: readonly string[];
+  /**
+   * Streams of bfloat16 elements, 2 bytes each: a load widens them, a store keeps the upper half of the number's bits,
+   * so that what is stored must be rounded already. In float32 kernels only.
+   */
+  readonly bf16?: readonly number[];
   /** Names of the scalars. */
   readonly scalars: readonly string[];
   readonly body: readonly Instruction[];
@@ -63,6 +72,9 @@ export interface Frame {
   readonly scalars: Float64Array;
   /** PARTIALS numbers a reduction; the host sets them to the identity (0 for sum, -∞ for max) before the first run over a tensor. */
   readonly partials: Float64Array;
+  /** `[0]`: index within its leaf of the run's first element, and the key of its draws; empty where the kernel draws nothing. */
+  readonly base: Uint32Array;
+  readonly key: Uint32Array;
 }
 
 export interface LoadedKernel {
@@ -89,11 +101,13 @@ export interface BackendMemory {
   readonly wasm?: WebAssembly.Memory;
 }
 
-/** Where one kernel's frame lies: count at 0, then pointers (u32), then scalars and partials (f64, 8-aligned). */
+/** Where one kernel's frame lies: count at 0, then pointers (u32), scalars and partials (f64, 8-aligned), base and key (u32). */
 export interface FrameLayout {
   readonly pointers: number;
   readonly scalars: number;
   readonly partials: number;
+  readonly base: number;
+  readonly key: number;
   /** A multiple of 16. */
   readonly bytes: number;
 }
@@ -102,8 +116,14 @@ export function frameLayout(kernel: Kernel): FrameLayout {
   const pointers = 4;
   const scalars = (pointers + 4 * kernel.streams.length + 7) & ~7;
   const partials = scalars + 8 * kernel.scalars.length;
-  const end = partials + 8 * PARTIALS * kernel.reductions.length;
-  return { pointers, scalars, partials, bytes: (end + 15) & ~15 };
+  const base = partials + 8 * PARTIALS * kernel.reductions.length;
+  const end = base + (draws(kernel) ? 8 : 0);
+  return { pointers, scalars, partials, base, key: base + 4, bytes: (end + 15) & ~15 };
+}
+
+/** Whether a kernel has random numbers in it. */
+export function draws({ body }: Kernel): boolean {
+  return body.some(({ op }) => op === "random");
 }
 
 export function frameBytes(kernels: readonly Kernel[]): number {
@@ -128,6 +148,8 @@ export function frameAt(kernel: Kernel, buffer: ArrayBuffer, at: number): Frame 
     pointers: new Uint32Array(buffer, at + layout.pointers, kernel.streams.length),
     scalars: new Float64Array(buffer, at + layout.scalars, kernel.scalars.length),
     partials: new Float64Array(buffer, at + layout.partials, PARTIALS * kernel.reductions.length),
+    base: new Uint32Array(buffer, at + layout.base, draws(kernel) ? 1 : 0),
+    key: new Uint32Array(buffer, at + layout.key, draws(kernel) ? 1 : 0),
   };
 }
 

@@ -1,5 +1,6 @@
 /** From the expressions of one pass to its kernel. */
 
+import { saltOf } from "../expr/draw.ts";
 import { type Expr, operands, type Scope, scopeOf } from "../expr/node.ts";
 import type { Rewriter } from "../expr/rewrite.ts";
 import { asNumber, type HostBuilder, type Slot } from "./host.ts";
@@ -65,6 +66,9 @@ export class KernelBuilder {
         reductions.push({ kind: e.kind, value });
       }
     }
+    const halves = this.streams.flatMap((stream, index) =>
+      "array" in stream && this.from.arrays[stream.array]?.format === "bf16" ? [index] : [],
+    );
     return {
       kernel: {
         name: name.replaceAll(/\W/g, "_"),
@@ -73,6 +77,7 @@ export class KernelBuilder {
         body: this.body,
         stores,
         reductions,
+        ...(halves.length > 0 && { bf16: halves }),
       },
       streams: this.streams,
       scalars: this.scalars,
@@ -128,6 +133,11 @@ export class KernelBuilder {
     const e = this.from.variant(original);
     if (e !== original) {
       return this.value(e);
+    }
+    if (e.op === "random") {
+      // Draws go by the place in a leaf: no run over two of them.
+      this.perTensor = true;
+      return this.push({ op: "random", salt: saltOf(e.stream) });
     }
     const read = this.from.stream(e);
     if (read !== undefined) {

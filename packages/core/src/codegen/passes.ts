@@ -10,6 +10,8 @@ export interface ArraySpec {
   readonly name: string;
   readonly slots: number;
   readonly init: number | "params";
+  /** How its elements are kept; in the dtype of the program where absent. */
+  readonly format?: "bf16";
 }
 
 /** What a kernel's stream runs over: an array as it was `delay` steps ago, or the numbers of the columns. */

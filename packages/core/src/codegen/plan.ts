@@ -115,6 +115,8 @@ function hostNext(program: Program, { next }: ProgramPhase): Record<string, Expr
   );
 }
 
+const BF16 = { format: "bf16" } as const;
+
 /** The arrays of a program: parameter, gradient, state, windows, histories. */
 class ArrayBuilder {
   readonly specs: ArraySpec[] = [
@@ -135,9 +137,10 @@ class ArrayBuilder {
     this.rewriter = rewriter;
     const rings = this.findRings(program);
     this.hasWindows = this.windows.size > 0;
-    for (const [key, { scope, init }] of Object.entries(program.state)) {
+    for (const [key, { scope, init, format }] of Object.entries(program.state)) {
       if (scope === "element") {
-        this.stateArray.set(key, this.specs.push({ name: key, slots: 1, init }) - 1);
+        const spec = { name: key, slots: 1, init, ...(format !== undefined && BF16) };
+        this.stateArray.set(key, this.specs.push(spec) - 1);
       }
     }
     for (const [node, key] of this.windows) {
@@ -181,7 +184,9 @@ class ArrayBuilder {
     e.op === "window" ? this.rewriter.rewrite(directWindow(e)) : e;
 
   private add(name: string, slots: number, expr: Expr): number {
-    const array = this.specs.push({ name, slots, init: 0 }) - 1;
+    // The past of what is rounded fits 16 bits.
+    const rounded = expr.op === "bf16" || expr.op === "bf16Stochastic";
+    const array = this.specs.push({ name, slots, init: 0, ...(rounded && BF16) }) - 1;
     this.histories.push({ array, expr });
     return array;
   }
@@ -346,7 +351,7 @@ function expandOverElements(root: Expr, dtype: DType, rewriter: Rewriter): Expr 
       return known;
     }
     const inner = withOperands(e, operands(e).map(walk));
-    const isFunction = ["exp", "expm1", "log", "erf", "tanh", "pow"].includes(inner.op);
+    const isFunction = ["exp", "expm1", "log", "erf", "tanh", "cosPi", "pow"].includes(inner.op);
     const expanded =
       isFunction && scopeOf(inner, scopes) === "element" ? expandMath(inner, dtype) : inner;
     memo.set(e, expanded);

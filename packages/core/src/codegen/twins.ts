@@ -45,7 +45,11 @@ function tryMerge(
   if (spec === undefined || other === undefined) {
     return undefined; // one of them has been merged already
   }
-  if (spec.scope !== other.scope || !Object.is(spec.init, other.init)) {
+  if (
+    spec.scope !== other.scope ||
+    spec.format !== other.format ||
+    !Object.is(spec.init, other.init)
+  ) {
     return undefined;
   }
   const replace = new Map([[twin, input(key, spec.scope)]]);

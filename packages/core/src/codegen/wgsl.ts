@@ -166,6 +166,12 @@ function mainFunction(
       case "select":
         // WGSL names the value for false first.
         return `select(${value(e.b)}, ${value(e.a)}, ${value(e.cond)})`;
+      case "random":
+      case "bf16":
+      case "bf16Stochastic":
+        throw new TypeError(
+          `emitWgsl: kernels must neither draw nor round to bfloat16, got "${e.op}"; run them on wasm or js`,
+        );
       default:
         return e satisfies never;
     }

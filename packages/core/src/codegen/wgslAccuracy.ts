@@ -125,6 +125,10 @@ function element(
         const [canBeB, canBeA] = mask(e.cond);
         return canBeA && canBeB ? hull(range(e.a), range(e.b)) : canBeA ? range(e.a) : range(e.b);
       }
+      case "random":
+      case "bf16":
+      case "bf16Stochastic":
+        throw new TypeError(`permitted: the device does not run "${e.op}"`);
       default:
         return e satisfies never;
     }

@@ -63,6 +63,21 @@ export function exponent(a: Operand): Expr {
 export function exp2i(k: Operand): Expr {
   return { op: "exp2i", a: wrap(k) };
 }
+/** The nearest bfloat16, ties to even: a float32 with the upper 7 bits of its fraction; float32 arrays only. */
+export function bf16(a: Operand): Expr {
+  return { op: "bf16", a: wrap(a) };
+}
+/**
+ * One of the two bfloat16 next to a, the farther from 0 with the probability that keeps the mean: for u uniform in
+ * [0, 1) as `uniform` draws it. A bfloat16 stays as it is.
+ */
+export function bf16Stochastic(a: Operand, u: Operand): Expr {
+  return { op: "bf16Stochastic", a: wrap(a), b: wrap(u) };
+}
+/** Uniform in [0, 1), a multiple of 2⁻²⁴: drawn anew for each element and step, from the seed of `compileOptimizer`. */
+export function uniform(stream: string): Expr {
+  return { op: "random", stream };
+}
 export function exp(a: Operand): Expr {
   return { op: "exp", a: wrap(a) };
 }
@@ -79,6 +94,10 @@ export function erf(a: Operand): Expr {
 }
 export function tanh(a: Operand): Expr {
   return { op: "tanh", a: wrap(a) };
+}
+/** cos πa. */
+export function cosPi(a: Operand): Expr {
+  return { op: "cosPi", a: wrap(a) };
 }
 
 export function lt(a: Operand, b: Operand): Expr {

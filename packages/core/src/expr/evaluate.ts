@@ -6,6 +6,8 @@
  */
 
 import type { Program, ProgramPhase } from "../optimizer.ts";
+import { bf16Operations } from "./bf16.ts";
+import { keyOf, saltOf, uniformAt } from "./draw.ts";
 import { type Expr, type LeafInfo, matrixOf, operands, type Scope, scopeOf } from "./node.ts";
 
 /** A tensor under evaluation. */
@@ -25,12 +27,13 @@ export function startTensor(
   params: ArrayLike<number>,
   leaf: LeafInfo = { path: "", shape: [params.length] },
 ): EvaluatedTensor {
-  const state = Object.entries(program.state).map(([key, { scope, init }]) => {
+  const { nearest } = bf16Operations();
+  const state = Object.entries(program.state).map(([key, { scope, init, format }]) => {
     const start =
       init === "params"
         ? Float64Array.from(params)
         : new Float64Array(countOf(scope, leaf)).fill(init);
-    return [key, start] as const;
+    return [key, format === undefined ? start : start.map(nearest)] as const;
   });
   return {
     leaf,
@@ -54,8 +57,10 @@ export function evaluateStep(
   gradients: readonly ArrayLike<number>[],
   learningRate: number,
   phase: ProgramPhase = program,
+  seed = 0,
 ): void {
-  const evaluation = new Evaluation(program, tensors, gradients, learningRate);
+  const call = program.before.indexOf(phase) + 1;
+  const evaluation = new Evaluation(program, tensors, gradients, learningRate, seed, call);
   const roots = [phase.params, ...Object.values(phase.next)];
   const after = tensors.map((_, index) => ({
     params: evaluation.spread(phase.params, "element", index),
@@ -78,6 +83,22 @@ export function evaluateStep(
   });
 }
 
+/** What the next step of `program` would make of expressions of it: of each tensor one number an element, by name. */
+export function evaluateElements(
+  program: Program,
+  tensors: readonly EvaluatedTensor[],
+  gradients: readonly ArrayLike<number>[],
+  learningRate: number,
+  named: Readonly<Record<string, Expr>>,
+): Readonly<Record<string, Float64Array>>[] {
+  const evaluation = new Evaluation(program, tensors, gradients, learningRate, 0, 0);
+  return tensors.map((_, index) =>
+    Object.fromEntries(
+      Object.entries(named).map(([name, e]) => [name, evaluation.spread(e, "element", index)]),
+    ),
+  );
+}
+
 class Evaluation {
   private readonly memo: Map<Expr, Float64Array>[];
   private readonly scopes = new Map<Expr, Scope>();
@@ -85,13 +106,19 @@ class Evaluation {
   private readonly tensors: readonly EvaluatedTensor[];
   private readonly gradients: readonly ArrayLike<number>[];
   private readonly learningRate: number;
+  private readonly seed: number;
+  private readonly call: number;
 
   constructor(
     program: Program,
     tensors: readonly EvaluatedTensor[],
     gradients: readonly ArrayLike<number>[],
     learningRate: number,
+    seed: number,
+    call: number,
   ) {
+    this.seed = seed;
+    this.call = call;
     this.memo = tensors.map(() => new Map());
     this.program = program;
     this.tensors = tensors;
@@ -131,6 +158,11 @@ class Evaluation {
         return Float64Array.of(e.value);
       case "input":
         return this.input(e.name, index);
+      case "random": {
+        const key = keyOf(this.seed, leaf.path, tensor.count + 1, this.call);
+        const salt = saltOf(e.stream);
+        return new Float64Array(countOf("element", leaf)).map((_, i) => uniformAt(i, key, salt));
+      }
       case "choose":
         return this.spread(e.branches[e.choice.branch(leaf)] as Expr, this.scope(e), index);
       case "delay":
@@ -241,7 +273,7 @@ function place(from: Scope, to: Scope, { shape }: LeafInfo): (i: number) => numb
 
 type Elementwise = Exclude<
   Expr["op"],
-  "const" | "input" | "delay" | "window" | "reduce" | "choose"
+  "const" | "input" | "random" | "delay" | "window" | "reduce" | "choose"
 >;
 
 /** Truth values are 1 and 0. `exponent` and `exp2i` are those of float64; erf is summed to the last bit that counts. */
@@ -252,11 +284,19 @@ const OPERATIONS: Readonly<Record<Elementwise, (...x: number[]) => number>> = {
   floor: (a = 0) => Math.floor(a),
   exponent: (a = 0) => Math.floor(Math.log2(a)),
   exp2i: (a = 0) => 2 ** a,
+  // Of the nearest float32: bfloat16 is defined on those alone.
+  bf16: (a = 0) => bf16Operations().nearest(a),
+  bf16Stochastic: (a = 0, u = 0) => bf16Operations().stochastic(a, u),
   exp: (a = 0) => Math.exp(a),
   expm1: (a = 0) => Math.expm1(a),
   log: (a = 0) => Math.log(a),
   erf: (a = 0) => erfSeries(a),
   tanh: (a = 0) => Math.tanh(a),
+  // cos πa = sin π(½ − |a| mod 2): both exact until the sine.
+  cosPi: (a = 0) => {
+    const remainder = Math.abs(a) % 2;
+    return Math.sin(Math.PI * (0.5 - Math.min(remainder, 2 - remainder)));
+  },
   not: (a = 0) => (a === 0 ? 1 : 0),
   add: (a = 0, b = 0) => a + b,
   sub: (a = 0, b = 0) => a - b,

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { add, div, erf, exp, expm1, input, log, mul, pow, sub, tanh } from "./build.ts";
+import { add, cosPi, div, erf, exp, expm1, input, log, mul, pow, sub, tanh } from "./build.ts";
 import { expandMath } from "./math.ts";
 import { type Expr, operands } from "./node.ts";
 
@@ -89,11 +89,15 @@ function compile(e: Expr, names: readonly string[], dtype: DType): (...x: number
       case "log":
       case "erf":
       case "tanh":
+      case "cosPi":
       case "pow":
       case "delay":
       case "window":
       case "reduce":
       case "choose":
+      case "random":
+      case "bf16":
+      case "bf16Stochastic":
         throw new TypeError(`compile: an exact operation is needed, got "${node.op}"`);
       default:
         return node satisfies never;
@@ -134,9 +138,9 @@ function ulp(x: number, dtype: DType): number {
     : 2 ** Math.max(exponentOf(x) - 52, -1074);
 }
 
-const UNARY = { exp, expm1, log, erf, tanh } as const;
+const UNARY = { exp, expm1, log, erf, tanh, cosPi } as const;
 type Unary = keyof typeof UNARY;
-const NAMES = ["exp", "expm1", "log", "erf", "tanh"] as const satisfies readonly Unary[];
+const NAMES = ["exp", "expm1", "log", "erf", "tanh", "cosPi"] as const satisfies readonly Unary[];
 const x = input("x", "element");
 const y = input("y", "element");
 
@@ -146,6 +150,7 @@ const programs = (dtype: DType): Record<Unary | "pow", (...x: number[]) => numbe
   log: compile(expandMath(log(x), dtype), ["x"], dtype),
   erf: compile(expandMath(erf(x), dtype), ["x"], dtype),
   tanh: compile(expandMath(tanh(x), dtype), ["x"], dtype),
+  cosPi: compile(expandMath(cosPi(x), dtype), ["x"], dtype),
   pow: compile(expandMath(pow(x, y), dtype), ["x", "y"], dtype),
 });
 const single = programs("float32");
@@ -154,8 +159,8 @@ const double = programs("float64");
 // Largest errors found, rounded up: float64 over 500,000 arguments a function (the worst are in the fixture),
 // float32 over every 211th. The last rounding alone makes ½.
 const LIMIT: Record<DType, Record<Unary, number>> = {
-  float64: { exp: 0.9, expm1: 1.7, log: 0.9, erf: 1.6, tanh: 2.5 },
-  float32: { exp: 1, expm1: 1.7, log: 0.9, erf: 1.5, tanh: 2.5 },
+  float64: { exp: 0.9, expm1: 1.7, log: 0.9, erf: 1.6, tanh: 2.5, cosPi: 1.6 },
+  float32: { exp: 1, expm1: 1.7, log: 0.9, erf: 1.5, tanh: 2.5, cosPi: 1.6 },
 };
 // y multiplies the rounding errors of log m and of y log m, |log m| ≤ ½ ln 2.
 const powLimit = (power: number): number => 1.2 * (1 + Math.abs(power));
@@ -188,13 +193,14 @@ describe("float64 programs against mpmath", () => {
 });
 
 describe("float32 programs against float64", () => {
-  // Math.* is within 1 ULP of float64, 2⁻²⁹ of one of float32; erf is ours, checked above.
+  // Math.* is within 1 ULP of float64, 2⁻²⁹ of one of float32; erf and cosPi are ours, checked above.
   const reference: Record<Unary, (x: number) => number> = {
     exp: Math.exp,
     expm1: Math.expm1,
     log: Math.log,
     erf: double.erf,
     tanh: Math.tanh,
+    cosPi: double.cosPi,
   };
   const close = (got: number, want: number, limit: number): boolean => {
     const rounded = Math.fround(want);
@@ -296,6 +302,21 @@ describe.each(["float32", "float64"] as const)("edges in %s", (dtype) => {
     ],
     erf: odd(tiniest),
     tanh: odd(tiniest),
+    cosPi: [
+      [NaN, NaN],
+      [Infinity, NaN],
+      [-Infinity, NaN],
+      [0, 1],
+      [-0, 1],
+      [tiniest, 1],
+      [1, -1],
+      [-3, -1],
+      [0.5, 0],
+      [-1.5, 0],
+      [2 ** 22 + 0.5, 0],
+      [2 ** 24 - 1, -1],
+      [largest, 1],
+    ],
   };
 
   it.each(NAMES)("%s is exact", (name) => {
@@ -364,6 +385,7 @@ describe("expandMath", () => {
     ["log", 37, 45],
     ["erf", 64, 98],
     ["tanh", 41, 51],
+    ["cosPi", 30, 36],
     ["pow", 82, 100],
   ] as const)("%s takes %d operations in float32, %d in float64", (name, inSingle, inDouble) => {
     const e = name === "pow" ? pow(x, y) : UNARY[name](x);

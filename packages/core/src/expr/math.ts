@@ -1,5 +1,5 @@
 /**
- * exp, expm1, log, erf, tanh and pow as programs of exact operations, so that every backend gives equal bits.
+ * exp, expm1, log, erf, tanh, cosPi and pow as programs of exact operations, so that every backend gives equal bits.
  *
  * Each operation of a program rounds once, to the dtype of the arrays; polynomials and limits are chosen per
  * dtype. The parts the programs share:
@@ -28,6 +28,7 @@ import {
   exponent,
   floor,
   lt,
+  min,
   mul,
   neg,
   select,
@@ -50,6 +51,10 @@ interface Constants {
   readonly erfNear: readonly number[];
   /** Q in 1 − erf x = e^(−x²) Q(1/(x + 2)), x ≥ 1. */
   readonly erfFar: readonly number[];
+  /** P in sin πq = q (π + q² P(q²)), |q| ≤ ¼. */
+  readonly sinPi: readonly number[];
+  /** π less its value in the dtype. */
+  readonly piLow: number;
   /** Below and above: eˣ rounds to 0, to ∞. */
   readonly expRange: readonly [number, number];
   /** Within: eˣ is a normal number. */
@@ -81,6 +86,8 @@ const FLOAT32: Constants = {
     0.12837917, -0.37612626, 0.112836, -0.026854444, 0.0051895357, -0.0008020842, 7.889123e-5,
   ],
   erfFar: [-0.013637238, 0.7867191, -0.25502345, 5.810214, -0.6379584],
+  sinPi: [-5.167709, 2.5498052, -0.58941877],
+  piLow: -8.742278e-8,
   expRange: [-104, 89],
   expNormal: [-87, 88],
   expm1Low: -18,
@@ -116,6 +123,11 @@ const FLOAT64: Constants = {
     5.0226114724564646, -8.699025118707528, 39.24507305582577, -93.29356319544111,
     75.24611809420885, 37.86402912559486, -101.31819657757997, 49.391671317227484,
   ],
+  sinPi: [
+    -5.167712780049959, 2.5501640398739136, -0.5992645289680122, 0.08214586991026075,
+    -0.007370030644747343, 0.00046157522003758796,
+  ],
+  piLow: 1.2246467991473532e-16,
   expRange: [-746, 710],
   expNormal: [-708, 709],
   expm1Low: -40,
@@ -130,7 +142,7 @@ const FLOAT64: Constants = {
 };
 
 /**
- * The program of a node with op exp, expm1, log, erf, tanh or pow, over its operands as they stand; any other
+ * The program of a node with op exp, expm1, log, erf, tanh, cosPi or pow, over its operands as they stand; any other
  * node as it is. The operands must hold no such node any more, or it is expanded in its turn by the caller.
  */
 export function expandMath(e: Expr, dtype: "float32" | "float64"): Expr {
@@ -146,6 +158,8 @@ export function expandMath(e: Expr, dtype: "float32" | "float64"): Expr {
       return erfProgram(e.a, c);
     case "tanh":
       return tanhProgram(e.a, c);
+    case "cosPi":
+      return cosPiProgram(e.a, c);
     case "pow":
       return powProgram(e.a, e.b, c);
     default:
@@ -217,6 +231,27 @@ function tanhProgram(x: Expr, c: Constants): Expr {
   const t = expm1Within(mul(2, a), c);
   const y = div(t, add(t, 2));
   return select(lt(c.tanhLinear, abs(x)), withSign(y, x), x);
+}
+
+/**
+ * cos πx with w = |x| mod 2, folded at 1, and q = ½ − w: sin πq for |q| ≤ ¼, else ±(1 − 2 sin² πu/2), u the distance of w
+ * from 0 or 1. All of it exact up to the sine. Error 1.6 ULP in float64 and float32, next to x = ⅓ and ⅔; at most 1.6e-16
+ * and 8.6e-8.
+ *
+ * ±1 at integers and wherever it rounds to it, 0 half-way between them; NaN at ±∞ and NaN.
+ */
+function cosPiProgram(x: Expr, c: Constants): Expr {
+  const a = abs(x);
+  const r = sub(a, mul(2, floor(mul(a, 0.5))));
+  const w = min(r, sub(2, r));
+  const q = sub(0.5, w);
+  const u = min(w, sub(1, w));
+  const nearOne = lt(u, 0.25);
+  const m = select(nearOne, mul(0.5, u), q);
+  const z = square(m);
+  const sine = add(mul(m, Math.PI), mul(m, add(mul(z, horner(z, c.sinPi)), c.piLow)));
+  const y = sub(1, mul(2, square(sine)));
+  return select(nearOne, withSign(y, q), sine);
 }
 
 /**

@@ -41,16 +41,18 @@ export interface Choice {
 }
 
 /** Exact in every backend: rounded once, to the dtype of the arrays. */
-export type ExactUnary = "neg" | "abs" | "sqrt" | "floor" | "exponent" | "exp2i";
+export type ExactUnary = "neg" | "abs" | "sqrt" | "floor" | "exponent" | "exp2i" | "bf16";
 /** Over elements each is one shared program of exact operations (`math.ts`). */
-export type MathUnary = "exp" | "expm1" | "log" | "erf" | "tanh";
-export type Arithmetic = "add" | "sub" | "mul" | "div" | "min" | "max";
+export type MathUnary = "exp" | "expm1" | "log" | "erf" | "tanh" | "cosPi";
+export type Arithmetic = "add" | "sub" | "mul" | "div" | "min" | "max" | "bf16Stochastic";
 export type Compare = "lt" | "le" | "eq";
 export type Logic = "and" | "or";
 
 export type Expr =
   | { readonly op: "const"; readonly value: number }
   | { readonly op: "input"; readonly name: string; readonly scope: Scope }
+  /** Uniform in [0, 1), one draw an element and call (`draw.ts`); the same wherever the stream is named. */
+  | { readonly op: "random"; readonly stream: string }
   | { readonly op: ExactUnary | MathUnary | "not"; readonly a: Expr }
   | { readonly op: Arithmetic | "pow" | Compare | Logic; readonly a: Expr; readonly b: Expr }
   | { readonly op: "select"; readonly cond: Expr; readonly a: Expr; readonly b: Expr }
@@ -79,6 +81,7 @@ export function operands(e: Expr): readonly Expr[] {
   switch (e.op) {
     case "const":
     case "input":
+    case "random":
       return [];
     case "select":
       return [e.cond, e.a, e.b];
@@ -93,11 +96,13 @@ export function operands(e: Expr): readonly Expr[] {
     case "floor":
     case "exponent":
     case "exp2i":
+    case "bf16":
     case "exp":
     case "expm1":
     case "log":
     case "erf":
     case "tanh":
+    case "cosPi":
     case "not":
       return [e.a];
     case "add":
@@ -106,6 +111,7 @@ export function operands(e: Expr): readonly Expr[] {
     case "div":
     case "min":
     case "max":
+    case "bf16Stochastic":
     case "pow":
     case "lt":
     case "le":
@@ -159,6 +165,8 @@ export function scopeOf(e: Expr, memo: Map<Expr, Scope> = new Map()): Scope {
   let scope: Scope;
   if (e.op === "input") {
     scope = e.scope;
+  } else if (e.op === "random") {
+    scope = "element";
   } else if (e.op === "reduce") {
     scope = e.over === "all" ? "step" : e.over;
   } else {

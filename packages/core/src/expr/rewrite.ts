@@ -132,6 +132,9 @@ function simplify(e: Expr): Expr {
       }
       // a/1 = a
       return isConstant(e.b, 1) ? e.a : e;
+    case "bf16":
+      // What is rounded stays as it is.
+      return e.a.op === "bf16" || e.a.op === "bf16Stochastic" ? e.a : e;
     case "choose":
       // Branches that agree leave nothing to choose.
       return e.branches.every((branch) => branch === e.branches[0]) ? (e.branches[0] ?? e) : e;

@@ -1,6 +1,6 @@
 /** What a legal program is; checked once, before planning, so that later stages need not doubt. */
 
-import type { Program, ProgramPhase } from "../optimizer.ts";
+import { mapProgram, type Program, type ProgramPhase } from "../optimizer.ts";
 import { type Expr, isMask, isWithin, operands, scopeOf } from "./node.ts";
 
 const BUILT_IN: ReadonlySet<string> = new Set(["g", "p", "t", "lr"]);
@@ -32,6 +32,9 @@ export function verifyProgram(program: Program): void {
   if (program.evaluation !== undefined) {
     check(program.evaluation);
     requireNumber(program, program.evaluation, "the parameter to evaluate with");
+    if (contains([program.evaluation], (e) => e.op === "random")) {
+      fail(program, "the parameter to evaluate with must not be random, got a draw in it");
+    }
   }
   for (const e of seen) {
     if ((e.op === "delay" || e.op === "window") && !past.has(e)) {
@@ -41,6 +44,37 @@ export function verifyProgram(program: Program): void {
       );
     }
   }
+}
+
+/** Whether a program rounds to bfloat16. */
+export function hasBf16(program: Program): boolean {
+  return holds(program, (e) => e.op === "bf16" || e.op === "bf16Stochastic");
+}
+
+/** Whether a program draws. */
+export function drawsAnything(program: Program): boolean {
+  return holds(program, (e) => e.op === "random");
+}
+
+function holds(program: Program, test: (e: Expr) => boolean): boolean {
+  const roots: Expr[] = [];
+  mapProgram(program, (e) => {
+    roots.push(e);
+    return e;
+  });
+  return contains(roots, test);
+}
+
+function contains(roots: readonly Expr[], holds: (e: Expr) => boolean): boolean {
+  const seen = new Set<Expr>();
+  const walk = (e: Expr): boolean => {
+    if (seen.has(e)) {
+      return false;
+    }
+    seen.add(e);
+    return holds(e) || operands(e).some(walk);
+  };
+  return roots.some(walk);
 }
 
 function verifyPhase(program: Program, phase: ProgramPhase, check: (e: Expr) => void): void {
@@ -103,6 +137,20 @@ function verifyNode(program: Program, e: Expr): void {
           "branches of `choose` must be numbers or comparisons alike, got a mixture or none",
         );
       }
+      return;
+    case "random":
+      if (typeof e.stream !== "string") {
+        fail(program, `the stream of \`uniform\` must be a name, got ${String(e.stream)}`);
+      }
+      return;
+    case "bf16":
+    case "bf16Stochastic":
+      if (scopeOf(e) !== "element") {
+        fail(program, `\`${e.op}\` must run over elements, got ${scopeOf(e)} scope`);
+      }
+      operands(e).forEach((operand) => {
+        requireNumber(program, operand, `an operand of \`${e.op}\``);
+      });
       return;
     case "delay":
       if (!(Number.isSafeInteger(e.steps) && e.steps >= 1)) {

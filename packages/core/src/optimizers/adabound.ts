@@ -107,7 +107,8 @@ export function adabound({
     if (typeof first !== "number") {
       next.initialRate = first;
     }
-    return { update: neg(mul(eta, m)), next };
+    const inspect = { v: mul(v, div(1, correction(b2, t))), effectiveRate: eta };
+    return { update: neg(mul(eta, m)), next, inspect };
   });
   return withDecay(bounded, decay);
 }

@@ -58,7 +58,7 @@ export function adagrad({
       convention === "torch"
         ? div(step, add(sqrt(s), eps))
         : select(gt(s, 0), div(step, sqrt(add(s, eps))), 0);
-    return { update: neg(update), next: { sum: s } };
+    return { update: neg(update), next: { sum: s }, inspect: { v: s } };
   });
   return withDecay(summing, decay);
 }

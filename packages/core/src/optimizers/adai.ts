@@ -98,6 +98,7 @@ export function adai({
       return {
         update: neg(div(mul(rate, m), sub(1, product))),
         next: { nu: v, mu: m, q: product },
+        inspect: { inertia, v: mul(v, div(1, c)) },
       };
     },
   );

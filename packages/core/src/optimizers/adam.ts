@@ -63,7 +63,11 @@ export function adam({ b1 = 0.9, b2 = 0.999, eps = 1e-8, ...decay }: AdamOptions
   const plain = defineOptimizer("adam", state, rates, ({ g, mu, nu, t, lr, b1, b2, eps }) => {
     const m = lerp(mu, g, sub(1, b1));
     const v = lerp(nu, square(g), sub(1, b2));
-    return { update: neg(correctedStep(lr, m, v, b1, b2, eps, t)), next: { mu: m, nu: v } };
+    return {
+      update: neg(correctedStep(lr, m, v, b1, b2, eps, t)),
+      next: { mu: m, nu: v },
+      inspect: correctedScale(lr, v, b2, eps, t),
+    };
   });
   return withDecay(plain, decay);
 }
@@ -125,16 +129,21 @@ export function amsgrad({
     const average = lerp(nu, square(g), sub(1, b2));
     if (inPlace) {
       const v = max(nu, average);
-      return { update: neg(correctedStep(lr, m, v, b1, b2, eps, t)), next: { mu: m, nu: v } };
+      const inspect = correctedScale(lr, v, b2, eps, t);
+      const update = neg(correctedStep(lr, m, v, b1, b2, eps, t));
+      return { update, next: { mu: m, nu: v }, inspect };
     }
     if (convention === "torch") {
       const h = max(nuMax, average);
       const update = neg(correctedStep(lr, m, h, b1, b2, eps, t));
-      return { update, next: { mu: m, nu: average, nuMax: h } };
+      const inspect = correctedScale(lr, h, b2, eps, t);
+      return { update, next: { mu: m, nu: average, nuMax: h }, inspect };
     }
     const h = max(nuMax, mul(average, div(1, correction(b2, t))));
-    const update = neg(div(mul(div(lr, correction(b1, t)), m), add(sqrt(h), eps)));
-    return { update, next: { mu: m, nu: average, nuMax: h } };
+    const denominator = add(sqrt(h), eps);
+    const update = neg(div(mul(div(lr, correction(b1, t)), m), denominator));
+    const inspect = { v: h, effectiveRate: div(lr, denominator) };
+    return { update, next: { mu: m, nu: average, nuMax: h }, inspect };
   });
   return withDecay(growing, decay);
 }
@@ -159,6 +168,22 @@ export function correctedStep(
 ): Expr {
   const root = sqrt(correction(b2, t));
   return div(mul(div(mul(lr, root), correction(b1, t)), m), add(sqrt(v), mul(eps, root)));
+}
+
+/** For inspection, of the same v as `correctedStep`: `v` = v̂ and `effectiveRate` = α/(√v̂ + ε), which shares its denominator. */
+export function correctedScale(
+  lr: Expr,
+  v: Expr,
+  b2: Operand,
+  eps: Operand,
+  t: Expr,
+): { readonly v: Expr; readonly effectiveRate: Expr } {
+  const c = correction(b2, t);
+  const root = sqrt(c);
+  return {
+    v: mul(v, div(1, c)),
+    effectiveRate: div(mul(lr, root), add(sqrt(v), mul(eps, root))),
+  };
 }
 
 /** The ranges of what Adam and its kin have in common. */

@@ -53,7 +53,9 @@ export function adamnc({
     const { g, mu, nu, t, lr, b1, eps } = inputs;
     const m = lerp(mu, g, sub(1, b1));
     const v = lerp(nu, square(g), div(1, t));
-    return { update: neg(div(mul(lr, m), add(sqrt(v), eps))), next: { mu: m, nu: v } };
+    const denominator = add(sqrt(v), eps);
+    const inspect = { v, effectiveRate: div(lr, denominator) };
+    return { update: neg(div(mul(lr, m), denominator)), next: { mu: m, nu: v }, inspect };
   });
   const decayed = withDecay(averaging, decay);
   return schedule === "constant" ? decayed : overRootOfTime(decayed);

@@ -19,6 +19,7 @@ import {
 import {
   add,
   and,
+  bf16,
   delay,
   div,
   eq,
@@ -81,6 +82,11 @@ export interface AdaShiftOptions extends DecayOptions {
    * which never adds the first n gradients (a popular port; window must be n).
    */
   readonly warmup?: "window" | "community";
+  /**
+   * `"float"` (default): past gradients in the dtype. `"bf16"`: each gradient is rounded to bfloat16 when it arrives,
+   * and its past kept in 2 bytes; m and v see the rounded ones, so that what enters the window sum is what leaves it.
+   */
+  readonly history?: "float" | "bf16";
 }
 
 /**
@@ -93,6 +99,7 @@ export interface AdaShiftOptions extends DecayOptions {
  * State: with φ = max or mean the last W gradients and the running window sum, 4W + 4 bytes a float32
  * parameter; `nu` = v, `k` and the n maxima that wait are one number a tensor each. With φ = none the last n
  * gradients and v and k an element, 4n + 12 bytes.
+ * With `history: "bf16"` 2 bytes a past gradient: 2W + 4, or 2n + 12.
  * With φ = max, v is larger than Adam's: take about ten times Adam's rate.
  *
  * @throws RangeError naming the option that is out of range.
@@ -110,6 +117,7 @@ export function adashift({
   phi = "max",
   gate = "nonzero",
   warmup = "window",
+  history = "float",
   weightDecay = 0,
   decoupled = false,
 }: AdaShiftOptions = {}): Optimizer {
@@ -121,6 +129,7 @@ export function adashift({
   requireFlag("adashift", "decoupled", decoupled);
   requireOneOf("adashift", "gate", gate, ["nonzero", "step"]);
   requireOneOf("adashift", "warmup", warmup, ["window", "community"]);
+  requireOneOf("adashift", "history", history, ["float", "bf16"]);
   requireThat(
     warmup === "window" || window === n,
     "adashift",
@@ -140,7 +149,8 @@ export function adashift({
 
   const rates = { b2: decayRate(b2), eps: nonNegative(eps) };
   const shifted = defineOptimizer("adashift", state, rates, (inputs) => {
-    const { g, p, t, lr, b2, eps } = inputs;
+    const { p, t, lr, b2, eps } = inputs;
+    const g = history === "bf16" ? bf16(inputs.g) : inputs.g;
     // `k` and `mu` are read only where they are declared.
     const { nu, k, mu } = inputs as typeof inputs & Record<"nu" | "k" | "mu", Expr>;
     const next: Record<string, Expr> = {};
@@ -169,10 +179,11 @@ export function adashift({
 
     const rate = div(lr, add(sqrt(div(v, c)), eps));
     const u = select(ready, mul(rate, m), 0);
+    const inspect = { v: select(ready, div(v, c), 0), effectiveRate: select(ready, rate, 0) };
     const shrink = decoupled && weightDecay > 0;
     // Decoupled decay goes with the steps, gated elements included.
     const decay = mul(select(started, mul(lr, weightDecay), 0), p);
-    return { update: neg(shrink ? add(u, decay) : u), next };
+    return { update: neg(shrink ? add(u, decay) : u), next, inspect };
   });
   const coupled = weightDecay > 0 && !decoupled;
   return coupled ? { ...chain(l2(weightDecay), shifted), name: "adashift" } : shifted;

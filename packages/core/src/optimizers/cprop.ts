@@ -43,8 +43,7 @@ import {
   type StateSpec,
   uniqueKey,
 } from "../optimizer.ts";
-import { chain } from "../transforms/chain.ts";
-import { decoupledWeightDecay, l2 } from "../transforms/weightDecay.ts";
+import { withDecay } from "../transforms/weightDecay.ts";
 import { type AdamOptions, adam, amsgrad, correction } from "./adam.ts";
 import { type SgdOptions, sgd } from "./sgd.ts";
 
@@ -118,11 +117,11 @@ export function cprop(
       const freedom = add(sub(div(bc, open), 1), eps);
       const se = add(sqrt(mul(variance, select(le(t, 1), 0, div(1, freedom)))), eps);
       const conformity = min(mul(inputs[cKey] as Expr, twiceDistance(cdf, div(neg(mean), se))), 1);
-      const { update, next, inspect } = inner.step(inputs);
+      const { update, next, inspect = {} } = inner.step(inputs);
       return {
         update: mul(conformity, update),
         next: { ...next, [meanGradient]: m, [meanSquare]: v },
-        inspect: { ...inspect, conformity },
+        inspect: { ...inspect, [uniqueKey("conformity", inspect)]: conformity },
       };
     },
   };
@@ -179,8 +178,5 @@ export function cpropAdam({
   requireNonNegative("cpropAdam", "innerEps", innerEps);
   const base = keepMax ? amsgrad({ b1, b2, eps: innerEps }) : adam({ b1, b2, eps: innerEps });
   const scaled = cprop(base, options);
-  const stages = decoupled
-    ? [scaled, decoupledWeightDecay(weightDecay)]
-    : [l2(weightDecay), scaled];
-  return { ...chain(...stages), name: "cpropAdam" };
+  return { ...withDecay(scaled, { weightDecay, decoupled }), name: "cpropAdam" };
 }

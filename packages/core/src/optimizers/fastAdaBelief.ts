@@ -87,9 +87,10 @@ export function fastAdaBelief({
       const m = lerp(mu, g, sub(1, b1));
       const spread = lerp(s, square(sub(g, m)), div(gamma, t));
       const h = keepMax ? max(before, spread) : spread;
-      const update = neg(div(mul(lr, m), add(h, div(delta, t))));
+      const denominator = add(h, div(delta, t));
+      const update = neg(div(mul(lr, m), denominator));
       const next: Record<string, Expr> = { mu: m, s: spread, ...(keepMax ? { h } : {}) };
-      return { update, next };
+      return { update, next, inspect: { belief: spread, effectiveRate: div(lr, denominator) } };
     },
   );
   const decayed = withDecay(belief, { weightDecay, decoupled });
@@ -124,8 +125,9 @@ export function sadam({
     ({ g, mu, nu, t, lr, b1, gamma, delta }) => {
       const m = lerp(mu, g, sub(1, b1));
       const v = lerp(nu, square(g), div(gamma, t));
-      const update = neg(div(mul(lr, m), add(v, div(delta, t))));
-      return { update, next: { mu: m, nu: v } };
+      const denominator = add(v, div(delta, t));
+      const inspect = { v, effectiveRate: div(lr, denominator) };
+      return { update: neg(div(mul(lr, m), denominator)), next: { mu: m, nu: v }, inspect };
     },
   );
   const decayed = withDecay(convex, { weightDecay, decoupled });
@@ -145,9 +147,9 @@ function boxed(optimizer: Optimizer, box: number): Optimizer {
   return {
     ...optimizer,
     step: (inputs) => {
-      const { update, next } = optimizer.step(inputs);
+      const { update, ...others } = optimizer.step(inputs);
       const params = clamp(add(inputs.p, update), -box, box);
-      return { update: sub(params, inputs.p), params, next };
+      return { ...others, update: sub(params, inputs.p), params };
     },
   };
 }

@@ -22,7 +22,7 @@ import {
   perTensor,
 } from "../optimizer.ts";
 import { withDecay } from "../transforms/weightDecay.ts";
-import { type AdamOptions, adamRates, correction } from "./adam.ts";
+import { type AdamOptions, adamRates, correctedScale, correction } from "./adam.ts";
 
 export interface NadamOptions extends AdamOptions {
   /** ψ, at least 0, default 4e-3: how fast μₜ rises from β₁/2 to β₁; of the torch convention alone. */
@@ -87,6 +87,7 @@ function risingMomentum(b1: number, b2: number, eps: number, psi: number): Optim
     return {
       update: neg(lookAhead({ lr, t, g, m, v, ofMean, ofGradient, b2, eps })),
       next: { mu: m, nu: v, muProduct: product },
+      inspect: correctedScale(lr, v, b2, eps, t),
     };
   });
 }
@@ -102,6 +103,7 @@ function constantMomentum(b1: number, b2: number, eps: number): Optimizer {
     return {
       update: neg(lookAhead({ lr, t, g, m, v, ofMean, ofGradient, b2, eps })),
       next: { mu: m, nu: v },
+      inspect: correctedScale(lr, v, b2, eps, t),
     };
   });
 }

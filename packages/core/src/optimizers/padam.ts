@@ -66,7 +66,8 @@ export function padam({
     const h = keepMax ? max(nuMax, v) : v;
     const rate = div(mul(lr, sqrt(correction(b2, t))), correction(b1, t));
     const update = neg(div(mul(rate, m), twicePower(add(sqrt(h), eps), partial)));
-    return { update, next: { mu: m, nu: v, ...(keepMax ? { nuMax: h } : {}) } };
+    const inspect = { v: mul(h, div(1, correction(b2, t))) };
+    return { update, next: { mu: m, nu: v, ...(keepMax ? { nuMax: h } : {}) }, inspect };
   });
   return withDecay(partly, decay);
 }

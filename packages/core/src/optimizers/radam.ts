@@ -79,6 +79,7 @@ export function radam({
     return {
       update: neg(div(mul(rate, m), select(adaptive, denominator, 1))),
       next: { mu: m, nu: v },
+      inspect: { v: mul(v, div(1, c2)), rectification: select(adaptive, r, 0) },
     };
   });
   return withDecay(rectified, decay);

@@ -92,14 +92,16 @@ export function rmsprop({
       next.mu = m;
       spread = max(sub(v, square(m)), 0);
     }
-    const u = div(g, convention === "torch" ? add(sqrt(spread), eps) : sqrt(add(spread, eps)));
+    const denominator = convention === "torch" ? add(sqrt(spread), eps) : sqrt(add(spread, eps));
+    const u = div(g, denominator);
+    const inspect = { v: spread, effectiveRate: div(lr, denominator) };
     if (!heavy) {
-      return { update: neg(mul(lr, u)), next };
+      return { update: neg(mul(lr, u)), next, inspect };
     }
     const rateInside = convention === "optax";
     const b = add(mul(momentum, trace), rateInside ? mul(lr, u) : u);
     next.trace = b;
-    return { update: neg(rateInside ? b : mul(lr, b)), next };
+    return { update: neg(rateInside ? b : mul(lr, b)), next, inspect };
   });
   return withDecay(scaled, decayOptions);
 }

@@ -59,7 +59,7 @@ export function sgd({
     const fresh = damped ? mul(select(le(t, 1), 1, sub(1, dampening)), g) : g;
     const b = add(mul(momentum, trace), fresh);
     const direction = nesterov ? add(g, mul(momentum, b)) : b;
-    return { update: neg(mul(lr, direction)), next: { trace: b } };
+    return { update: neg(mul(lr, direction)), next: { trace: b }, inspect: { trace: b } };
   });
   return withDecay(heavy, decay);
 }

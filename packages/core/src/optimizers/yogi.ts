@@ -11,7 +11,7 @@ import { gt, lerp, lt, mul, neg, select, square, sub } from "../expr/build.ts";
 import type { Expr } from "../expr/node.ts";
 import { defineOptimizer, type Optimizer, perElement } from "../optimizer.ts";
 import { withDecay } from "../transforms/weightDecay.ts";
-import { type AdamOptions, adamRates, correctedStep } from "./adam.ts";
+import { type AdamOptions, adamRates, correctedScale, correctedStep } from "./adam.ts";
 
 export interface YogiOptions extends Omit<AdamOptions, "eps"> {
   /** ε, at least 0, default 1e-3; added after the root. */
@@ -50,7 +50,12 @@ export function yogi({
     const m = lerp(mu, g, sub(1, b1));
     const squared = square(g);
     const v = sub(nu, mul(sub(1, b2), mul(sign(sub(nu, squared)), squared)));
-    return { update: neg(correctedStep(lr, m, v, b1, b2, eps, t)), next: { mu: m, nu: v } };
+    const inspect = correctedScale(lr, v, b2, eps, t);
+    return {
+      update: neg(correctedStep(lr, m, v, b1, b2, eps, t)),
+      next: { mu: m, nu: v },
+      inspect,
+    };
   });
   return withDecay(additive, decay);
 }

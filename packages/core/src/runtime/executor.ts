@@ -5,6 +5,7 @@ import { type HostValues, valuesAt } from "../codegen/host.ts";
 import {
   type BackendMemory,
   type DType,
+  draws,
   foldPartials,
   type Kernel,
   type LoadedKernel,
@@ -14,6 +15,7 @@ import {
 import type { Pass, Stream, Variant } from "../codegen/passes.ts";
 import { refreshRange } from "../codegen/windows.ts";
 import type { NumericArray } from "../contracts.ts";
+import { keyOf } from "../expr/draw.ts";
 import type { PassCall } from "./sequence.ts";
 import type { Tensor, TensorClass } from "./tensor.ts";
 
@@ -31,6 +33,11 @@ export class Executor {
   private readonly dtype: DType;
   private readonly loaded: ReadonlyMap<Kernel, LoadedKernel>;
 
+  /** Of all draws. */
+  seed = 0;
+  /** The key of the draws of the call that runs. */
+  private key = 0;
+
   constructor(memory: BackendMemory, dtype: DType, loaded: ReadonlyMap<Kernel, LoadedKernel>) {
     this.memory = memory;
     this.dtype = dtype;
@@ -43,6 +50,10 @@ export class Executor {
       return;
     }
     const values = first.valuesOf(phase);
+    if (draws(pass.steady.kernel)) {
+      const call = owner.plan.before.indexOf(phase) + 1;
+      this.key = keyOf(this.seed, first.leaf.path, first.count + 1, call);
+    }
     const { start } = first.extent;
     if (!pass.perRow) {
       const range = { start, end: last.extent.start + last.extent.size };
@@ -121,6 +132,8 @@ export class Executor {
     const loaded = this.loaded.get(kernel) as LoadedKernel;
     const { frame } = loaded;
     frame.count[0] = count;
+    frame.base[0] = start - tensor.extent.start;
+    frame.key[0] = this.key;
     for (let i = 0; i < streams.length; i++) {
       frame.pointers[i] = this.pointer(owner, streams[i] as Stream, tensor.count + 1, start);
     }

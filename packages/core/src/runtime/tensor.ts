@@ -1,9 +1,9 @@
 /** A leaf while it trains: where its numbers lie, its step number, and what the host keeps for it. */
 
-import { bytesOf, type ClassLayout, type Extent, numbersAt } from "../arena.ts";
+import { type ClassLayout, type Extent, numbersAt, widthOf } from "../arena.ts";
 import { allocateValues, type HostValues, type Matrix } from "../codegen/host.ts";
 import type { BackendMemory, DType } from "../codegen/kernel.ts";
-import { GRADIENT, PARAMS, type PhasePlan, type Plan } from "../codegen/passes.ts";
+import { type ArraySpec, GRADIENT, PARAMS, type PhasePlan, type Plan } from "../codegen/passes.ts";
 import type { NumericArray } from "../contracts.ts";
 import { type LeafInfo, matrixOf } from "../expr/node.ts";
 
@@ -44,7 +44,8 @@ export class TensorClass {
   /** Byte address of an element of an array's slot. */
   address(array: number, slot: number, element: number): number {
     const { bases, slotBytes } = this.layout;
-    return (bases[array] as number) + slot * slotBytes + element * bytesOf(this.dtype);
+    const width = widthOf(this.plan.arrays[array] as ArraySpec, this.dtype);
+    return (bases[array] as number) + slot * (slotBytes[array] as number) + element * width;
   }
 
   /** Steps of an array that outlive the current one: of the gradient's ring, all but the slot written next. */
@@ -103,7 +104,16 @@ export class Tensor {
     return values;
   }
 
-  /** An array's slot, as a view on the memory. */
+  /** An array's slot as it is kept: bfloat16 by their bits. */
+  stored(array: number, slot: number): NumericArray | Uint16Array {
+    if (this.owner.plan.arrays[array]?.format === undefined) {
+      return this.view(array, slot);
+    }
+    const at = this.owner.address(array, slot, this.extent.start);
+    return new Uint16Array(this.owner.memory.buffer, at, this.extent.size);
+  }
+
+  /** An array's slot, as a view on the memory; of an array in the dtype. */
   view(array: number, slot: number): NumericArray {
     const { memory, dtype } = this.owner;
     const at = this.owner.address(array, slot, this.extent.start);

@@ -18,7 +18,7 @@ export function nodeThread(
   Worker: new (source: string, options: { eval: true }) => NodeWorker,
 ): StartedThread {
   const receive = `const receive = (handler) =>
-    require("node:worker_threads").parentPort.once("message", handler);`;
+    process.getBuiltinModule("worker_threads").parentPort.once("message", handler);`;
   const worker = new Worker(receive + WORKER_SOURCE, { eval: true });
   // A program ends when its own work does.
   worker.unref();

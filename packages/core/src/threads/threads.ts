@@ -148,6 +148,9 @@ function sharing(
     const share = Math.floor(count / (others.length + 1) / GRAIN) * GRAIN;
     others.forEach((other, thread) => {
       other.count[0] = share;
+      // Draws go by the place of an element in its leaf; both are empty where a kernel draws nothing.
+      other.key.set(frame.key);
+      other.base.set(frame.base.map((base) => base + thread * share));
       other.scalars.set(frame.scalars);
       other.partials.fill(Number.NEGATIVE_INFINITY);
       for (let s = 0; s < frame.pointers.length; s++) {
@@ -160,6 +163,8 @@ function sharing(
     Atomics.notify(control, CONTROL.order);
 
     const taken = others.length * share;
+    const base = frame.base.slice();
+    frame.base.set(base.map((at) => at + taken));
     frame.count[0] = count - taken;
     for (let s = 0; s < frame.pointers.length; s++) {
       frame.pointers[s] = (frame.pointers[s] as number) + taken * bytes;
@@ -168,6 +173,7 @@ function sharing(
     // Not `Atomics.wait`: a browser's main thread must not sleep, and the others end at about the same time.
     while (Atomics.load(control, CONTROL.pending) > 0);
     frame.count[0] = count;
+    frame.base.set(base);
     for (let s = 0; s < frame.pointers.length; s++) {
       frame.pointers[s] = (frame.pointers[s] as number) - taken * bytes;
     }

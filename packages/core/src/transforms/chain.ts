@@ -17,7 +17,7 @@ import {
  *     u₀ = g;  uᵢ = stageᵢ(uᵢ₋₁, p);  p ← p + u_last
  *
  * Transforms of the gradient (clipping, L2) stand before the optimizer, transforms of the update
- * (decoupled decay) after it. A projection holds only in the last stage.
+ * (decoupled decay) after it. A projection holds only where no later stage changes the update.
  *
  * Keys of state and hyperparameters are those of the stages; where two stages use the same key, the later one's
  * carries its position: `"mu"`, `"2.mu"`. One stage may have calls before its step (`accumulate`, `sam`): they see the
@@ -45,7 +45,10 @@ export function chain(...stages: readonly Optimizer[]): Optimizer {
     const made: StepOutputs<string>[] = [];
     for (const [index, stage] of stages.slice(0, end).entries()) {
       const g = made.at(-1)?.update ?? inputs.g;
-      made.push(stage.step({ ...combined.inputsOf(index, inputs), g }));
+      const outputs = stage.step({ ...combined.inputsOf(index, inputs), g });
+      // A stage that only watches leaves the parameter as the stage before made it.
+      const params = outputs.params ?? (outputs.update === g ? made.at(-1)?.params : undefined);
+      made.push({ ...outputs, ...(params !== undefined && { params }) });
     }
     return made;
   };

@@ -2,8 +2,9 @@
 
 import { requireFlag, requireNonNegative } from "../errors.ts";
 import { add, mul, sub } from "../expr/build.ts";
-import { defineOptimizer, type Optimizer } from "../optimizer.ts";
+import { defineOptimizer, nonNegative, type Optimizer } from "../optimizer.ts";
 import { chain } from "./chain.ts";
+import { type LeafMask, masked } from "./patterns.ts";
 
 export interface DecayOptions {
   /** Weight decay, at least 0, default 0. */
@@ -28,21 +29,31 @@ export function withDecay(
   return { ...chained, name: optimizer.name };
 }
 
+export interface WeightDecayOptions {
+  /** The leaves that decay, by path or by what a function says of them; every leaf by default. */
+  readonly mask?: LeafMask;
+}
+
 /**
  * L2 ("coupled") decay: the gradient of ½·weightDecay·‖p‖² joins the gradient, so moments see it.
  *
  *     g ← g + weightDecay · p
  *
- * Stands before the optimizer in a chain.
+ * Stands before the optimizer in a chain. The hyperparameter `weightDecay` can be changed while training.
  *
  * @param weightDecay - at least 0.
+ * @param options - `mask`, such as a pattern of kernels: biases and norms are commonly left alone.
+ * @throws RangeError for a decay out of range; when compiled, for a mask with a pattern that takes no leaf.
+ * @example chain(l2(1e-4, { mask: ({ shape }) => shape.length >= 2 }), sgd())
  */
-export function l2(weightDecay: number): Optimizer<never> {
-  requireNonNegative("l2", "weightDecay", weightDecay);
-  return defineOptimizer("l2", {}, ({ g, p }) => ({
-    update: weightDecay === 0 ? g : add(g, mul(weightDecay, p)),
-    next: {},
-  }));
+export function l2(weightDecay: number, { mask }: WeightDecayOptions = {}): Optimizer<never> {
+  const where = masked("l2", mask);
+  return defineOptimizer<never, "weightDecay">(
+    "l2",
+    {},
+    { weightDecay: nonNegative(weightDecay) },
+    ({ g, p, weightDecay: rate }) => ({ update: where(add(g, mul(rate, p)), g), next: {} }),
+  );
 }
 
 /**
@@ -50,15 +61,25 @@ export function l2(weightDecay: number): Optimizer<never> {
  *
  *     p ← p·(1 − αₜ·weightDecay) + update
  *
- * Stands after the optimizer in a chain.
+ * Stands after the optimizer in a chain. The hyperparameter `weightDecay` can be changed while training.
  *
  * @param weightDecay - at least 0.
+ * @param options - `mask`, as for `l2`.
+ * @throws RangeError for a decay out of range; when compiled, for a mask with a pattern that takes no leaf.
  * @see Loshchilov & Hutter 2019, Algorithm 2, https://arxiv.org/abs/1711.05101
  */
-export function decoupledWeightDecay(weightDecay: number): Optimizer<never> {
-  requireNonNegative("decoupledWeightDecay", "weightDecay", weightDecay);
-  return defineOptimizer("decoupledWeightDecay", {}, ({ g, p, lr }) => ({
-    update: weightDecay === 0 ? g : sub(g, mul(mul(lr, weightDecay), p)),
-    next: {},
-  }));
+export function decoupledWeightDecay(
+  weightDecay: number,
+  { mask }: WeightDecayOptions = {},
+): Optimizer<never> {
+  const where = masked("decoupledWeightDecay", mask);
+  return defineOptimizer<never, "weightDecay">(
+    "decoupledWeightDecay",
+    {},
+    { weightDecay: nonNegative(weightDecay) },
+    ({ g, p, lr, weightDecay: rate }) => ({
+      update: where(sub(g, mul(mul(lr, rate), p)), g),
+      next: {},
+    }),
+  );
 }

@@ -170,7 +170,7 @@ class Executor implements GpuExecutor {
   }
 
   write(data: Float32Array, at: number, arena = 0): void {
-    this.watch.require("write");
+    this.watch.check("write");
     if (!(data instanceof Float32Array)) {
       throw new TypeError(
         `write: \`data\` must be a Float32Array, got ${show(data)}; convert the numbers`,
@@ -181,7 +181,7 @@ class Executor implements GpuExecutor {
   }
 
   async read(at: number, length: number, arena = 0): Promise<Float32Array> {
-    this.watch.require("read");
+    this.watch.check("read");
     this.checkRange("read", at, length, arena);
     if (length === 0) {
       return new Float32Array(0);
@@ -194,7 +194,7 @@ class Executor implements GpuExecutor {
   }
 
   async run(runs: readonly GpuRun[]): Promise<readonly Float64Array[]> {
-    this.watch.require("run");
+    this.watch.check("run");
     runs.forEach((run, index) => this.checkRun(run, index));
     const results = runs.map(({ kernel }) =>
       Float64Array.from(kernel.reductions, ({ kind }) => reductionIdentity(kind)),
@@ -355,7 +355,7 @@ function checkOptions(
   requireThat(
     largestFrame(kernels) <= limits.maxUniformBufferBindingSize,
     where,
-    `streams and scalars of a kernel must fit ${limits.maxUniformBufferBindingSize} bytes, the device's maxUniformBufferBindingSize`,
+    `streams, scalars and constants of a kernel must fit ${limits.maxUniformBufferBindingSize} bytes, the device's maxUniformBufferBindingSize`,
     largestFrame(kernels),
   );
 }

@@ -57,7 +57,7 @@ export class Watch {
   }
 
   /** @throws GpuDeviceLostError when the device is known to be lost; Error when the executor is destroyed. */
-  require(where: string): void {
+  check(where: string): void {
     if (this.lost !== undefined) {
       throw new GpuDeviceLostError(where, this.lost, this.complete);
     }
@@ -68,7 +68,7 @@ export class Watch {
     }
   }
 
-  /** The device's answer; rejects as `require` throws when the end comes first, or is the reason for a refusal. */
+  /** The device's answer; rejects as `check` throws when the end comes first, or is the reason for a refusal. */
   async answer<T>(where: string, promise: Promise<T>): Promise<T> {
     let giveUp = (): void => undefined;
     const end = new Promise<never>((_, reject) => {
@@ -77,13 +77,13 @@ export class Watch {
     this.waiting.add(giveUp);
     try {
       const answer = await Promise.race([promise, end]);
-      this.require(where);
+      this.check(where);
       return answer;
     } catch (error) {
-      this.require(where);
+      this.check(where);
       // A refusal may arrive before the news of the loss that caused it; the queue answers after both.
       await this.device.queue.onSubmittedWorkDone().catch(() => undefined);
-      this.require(where);
+      this.check(where);
       throw error;
     } finally {
       this.waiting.delete(giveUp);

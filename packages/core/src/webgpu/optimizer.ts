@@ -9,7 +9,7 @@
  */
 
 import { type ClassLayout, layOut } from "../arena.ts";
-import { GUARD, globalsOf, kernelsOf, phasesOf, statisticsOf } from "../binding.ts";
+import { GUARD, globalsOf, kernelsOf, phasesOf, readingsOf } from "../binding.ts";
 import { valuesAt } from "../codegen/host.ts";
 import { type Kernel, reductionIdentity } from "../codegen/kernel.ts";
 import {
@@ -26,8 +26,8 @@ import { refreshRange } from "../codegen/windows.ts";
 import type { Changes, CompileOptions, StepOptions, StepResult } from "../compiledOptimizer.ts";
 import type { Leaf, Leaves } from "../contracts.ts";
 import { NonFiniteError, requireOneOf, requireThat } from "../errors.ts";
-import { verifyProgram } from "../expr/verify.ts";
-import { withStatistics } from "../inspect.ts";
+import { drawsAnything, hasBf16, verifyProgram } from "../expr/verify.ts";
+import { statisticsOf, withStatistics } from "../inspect.ts";
 import { type Optimizer, requireOptimizer, toProgram } from "../optimizer.ts";
 import { acceptGradients, type Gradients, gradientSlot } from "../runtime/gradients.ts";
 import { Numbers } from "../runtime/numbers.ts";
@@ -113,6 +113,13 @@ export async function compileOnDevice(
   const program = withStatistics(toProgram(optimizer), inspect);
   const numbers = new Numbers(program.hyperparameters, { ...hyperparameters, learningRate });
   verifyProgram(program);
+  requireThat(
+    !hasBf16(program) && !drawsAnything(program),
+    where,
+    `the device has neither draws nor bfloat16, which "${optimizer.name}" needs`,
+    optimizer.name,
+    "compile it for wasm or js",
+  );
   const infos = infosOf(leaves);
   const { classes, sites } = specialise(program, infos);
   const planned = classes.map((each) => ({
@@ -158,7 +165,8 @@ class GpuArena {
     const { classes, bytes } = layOut([contents], "float32", 0);
     const layout = classes[0] as ClassLayout;
     this.evaluated = bytes;
-    this.bytes = bytes + (classPlan.evaluation === undefined ? 0 : layout.slotBytes);
+    this.bytes =
+      bytes + (classPlan.evaluation === undefined ? 0 : (layout.slotBytes[PARAMS] as number));
     const bufferOf = (): ArrayBuffer => (this.mirror ??= new ArrayBuffer(this.bytes));
     const memory = {
       get buffer(): ArrayBuffer {
@@ -292,7 +300,10 @@ class Bound implements GpuOptimizer {
       this.calls = status === "stepped" ? 0 : this.calls + 1;
       this.steps += status === "stepped" ? 1 : 0;
       return inspect && status === "stepped"
-        ? { status, statistics: statisticsOf(parts) }
+        ? {
+            status,
+            statistics: statisticsOf(readingsOf(this.tensors.filter((each) => active.has(each)))),
+          }
         : { status };
     });
     if (result instanceof NonFiniteError) {
@@ -369,6 +380,7 @@ class Bound implements GpuOptimizer {
       hyperparameters: numbers.keys,
       global: Object.keys(globals),
       tensors: this.tensors,
+      draws: false,
     });
     numbers.restore("load", state.hyperparameters);
     this.steps = state.count;

@@ -19,6 +19,7 @@ import {
   NO_RESULT,
   PLAIN,
   SHUFFLE,
+  V128_CONST,
   VALUE_TYPE,
 } from "./opcodes.ts";
 
@@ -28,6 +29,8 @@ export type LoadOp =
   | "i32.load"
   | "f64.load"
   | "v128.load"
+  | "v128.load16x4_u"
+  | "v128.load16_splat"
   | "v128.load32_zero"
   | "v128.load64_zero";
 export type StoreOp = "f64.store" | "v128.store";
@@ -78,6 +81,16 @@ export function f32(value: number): Node {
 export function f64(value: number): Node {
   return constant("f64.const", value, littleEndian("float64", value));
 }
+/** Four integers, the first in the first lane. */
+export function i32x4(lanes: readonly [number, number, number, number]): Node {
+  return {
+    op: "v128.const",
+    code: V128_CONST,
+    operands: [],
+    bytes: [...new Uint8Array(Int32Array.from(lanes).buffer)],
+    text: ["i32x4", ...lanes.map(String)],
+  };
+}
 function constant(op: keyof typeof CONST, value: number, bytes: number[]): Node {
   return { op, code: CONST[op], operands: [], bytes, text: [numeral(value)] };
 }
@@ -90,15 +103,21 @@ function numeral(value: number): string {
   return Object.is(value, -0) ? "-0" : String(value).replace("Infinity", "inf");
 }
 
-export function load(op: LoadOp, address: Node, offset: number): Node {
-  return { op, code: MEMORY[op], operands: [address], ...place(offset) };
+export function load(op: LoadOp, address: Node, offset: number, align: Align = 4): Node {
+  return { op, code: MEMORY[op], operands: [address], ...place(offset, align) };
 }
 export function store(op: StoreOp, address: Node, offset: number, value: Node): Node {
   return { op, code: MEMORY[op], operands: [address, value], ...place(offset) };
 }
 /** Stores the first lane of a vector. */
-export function storeFirst(op: StoreLaneOp, address: Node, offset: number, vector: Node): Node {
-  const { bytes, text } = place(offset);
+export function storeFirst(
+  op: StoreLaneOp,
+  address: Node,
+  offset: number,
+  vector: Node,
+  align: Align = 4,
+): Node {
+  const { bytes, text } = place(offset, align);
   return {
     op,
     code: MEMORY_LANE[op],
@@ -107,9 +126,14 @@ export function storeFirst(op: StoreLaneOp, address: Node, offset: number, vecto
     text: [...text, "0"],
   };
 }
-/** Every address in a kernel is a multiple of 4, which is also what any access here may be told. */
-function place(offset: number): Pick<Node, "bytes" | "text"> {
-  return { bytes: [2, ...unsigned(offset)], text: [`offset=${offset}`, "align=4"] };
+/** What the engine is told of an address: a multiple of 4, or of 2 where bfloat16 lie. */
+type Align = 2 | 4;
+
+function place(offset: number, align: Align = 4): Pick<Node, "bytes" | "text"> {
+  return {
+    bytes: [Math.log2(align), ...unsigned(offset)],
+    text: [`offset=${offset}`, `align=${align}`],
+  };
 }
 
 export function extractFirst(op: keyof typeof LANE, vector: Node): Node {

@@ -1,9 +1,21 @@
 /** Instructions of a kernel on vectors: four lanes of float32 or two of float64, written once for both. */
 
+import { MIX } from "../../expr/draw.ts";
 import { formatOf } from "../format.ts";
 import type { DType, Id, Instruction } from "../kernel.ts";
 import type { LoadOp, Local, Node, StoreLaneOp } from "./assembler.ts";
-import { extractFirst, f32, f64, get, i32, plain, upperHalf } from "./assembler.ts";
+import {
+  extractFirst,
+  f32,
+  f64,
+  get,
+  i32,
+  i32x4,
+  load,
+  plain,
+  tee,
+  upperHalf,
+} from "./assembler.ts";
 
 export interface Lanes {
   readonly perVector: 4 | 2;
@@ -24,6 +36,8 @@ export interface Lanes {
   readonly largerMagnitude: (partial: Node, value: Node) => Node;
   /** The first lane as an f64. */
   readonly widenedFirst: (vector: Local) => Node;
+  /** Integers below 2²⁴ as numbers, in as many lanes as there are. */
+  readonly fromIntegers: (integers: Node) => Node;
   /** The value of an instruction from those of its operands; `constant` knows which of them are constants. */
   readonly compute: (e: Computed, operand: (id: Id) => Node, constant: Constant) => Node;
 }
@@ -32,7 +46,7 @@ export interface Lanes {
 export type Constant = (id: Id) => number | undefined;
 
 /** Instructions that neither touch memory nor are the same for every element. */
-export type Computed = Exclude<Instruction, { op: "load" | "scalar" | "const" }>;
+export type Computed = Exclude<Instruction, { op: "load" | "random" | "scalar" | "const" }>;
 
 export function lanesOf(dtype: DType): Lanes {
   return dtype === "float32"
@@ -51,6 +65,7 @@ export function lanesOf(dtype: DType): Lanes {
         larger: (a, b) => plain("f32x4.max", a, b),
         // A NaN may carry a sign, which would make its bits negative.
         largerMagnitude: (a, b) => plain("i32x4.max_s", a, plain("f32x4.abs", b)),
+        fromIntegers: (integers) => plain("f32x4.convert_i32x4_u", integers),
         compute: (e, operand, constant) => compute(e, operand, constant, "f32x4", "i32x4", float32),
       }
     : {
@@ -64,6 +79,7 @@ export function lanesOf(dtype: DType): Lanes {
         larger: (a, b) => plain("f64x2.max", a, b),
         // WebAssembly has no maximum of 64-bit integers.
         largerMagnitude: (a, b) => plain("f64x2.max", a, b),
+        fromIntegers: (integers) => plain("f64x2.convert_low_i32x4_u", integers),
         compute: (e, operand, constant) => compute(e, operand, constant, "f64x2", "i64x2", float64),
       };
 }
@@ -124,9 +140,70 @@ function compute(
       // The bits of 1 are the bias, in the place of the field.
       return plain(`${ints}.add`, shifted, splat(1));
     }
+    case "bf16": {
+      const bit16 = plain("v128.and", plain("i32x4.shr_u", operand(e.a), i32(16)), integer(1));
+      return toBf16(operand(e.a), plain("i32x4.add", bit16, integer(0x7fff)));
+    }
+    case "bf16Stochastic": {
+      // Saturated: 0 where it would be negative or NaN.
+      const scaled = plain("f32x4.mul", operand(e.b), float32(0x10000));
+      const random = plain("i32x4.trunc_sat_f32x4_u", scaled);
+      return toBf16(operand(e.a), plain("i32x4.min_u", random, integer(0xffff)));
+    }
     default:
       return e satisfies never;
   }
+}
+
+/** x with `carry` added to its bits and the lower half cleared; x is a local. */
+function toBf16(x: Node, carry: Node): Node {
+  const rounded = plain("v128.and", plain("i32x4.add", x, carry), integer(-0x10000));
+  return plain("v128.bitselect", rounded, float32(Number.NaN), plain("f32x4.eq", x, x));
+}
+
+function integer(value: number): Node {
+  return plain("i32x4.splat", i32(value));
+}
+
+/** The integers `first`, `first` + 1, `first` + 2, `first` + 3. */
+export function countUp(first: Node): Node {
+  return plain("i32x4.add", plain("i32x4.splat", first), i32x4([0, 1, 2, 3]));
+}
+
+/** `uniformAt` of `expr/draw.ts` for a vector of indices; `temporary` is a local that nobody else uses meanwhile. */
+export function draw(
+  { fromIntegers, splatConst, perVector }: Lanes,
+  indices: Node,
+  key: Local,
+  salt: number,
+  temporary: Local,
+): Node {
+  const folded = (x: Node, shift: number): Node =>
+    plain("v128.xor", tee(temporary, x), plain("i32x4.shr_u", get(temporary), i32(shift)));
+  const mix = (x: Node): Node => {
+    const first = plain("i32x4.mul", folded(x, 16), integer(MIX[0] | 0));
+    return folded(plain("i32x4.mul", folded(first, 15), integer(MIX[1] | 0)), 16);
+  };
+  const keyed = plain("i32x4.add", plain("i32x4.add", mix(indices), get(key)), integer(salt | 0));
+  const upper = plain("i32x4.shr_u", mix(keyed), i32(8));
+  const multiply = perVector === 4 ? "f32x4.mul" : "f64x2.mul";
+  return plain(multiply, fromIntegers(upper), splatConst(2 ** -24));
+}
+
+/** Four bfloat16 from address plus offset, as float32. */
+export function loadHalves(address: Node, offset: number): Node {
+  return plain("i32x4.shl", load("v128.load16x4_u", address, offset, 2), i32(16));
+}
+
+/** One bfloat16 as a float32, in every lane. */
+export function loadHalf(address: Node): Node {
+  return plain("i32x4.shl", load("v128.load16_splat", address, 0, 2), i32(16));
+}
+
+/** The upper halves of four float32, in the lower eight bytes. */
+export function upperHalves(vector: Node): Node {
+  const halves = plain("i32x4.shr_u", vector, i32(16));
+  return plain("i16x8.narrow_i32x4_u", halves, integer(0));
 }
 
 /**

@@ -11,7 +11,7 @@
 
 import { formatOf } from "../format.ts";
 import type { DType, FrameLayout, Id, Instruction, Kernel } from "../kernel.ts";
-import { frameLayout, PARTIALS } from "../kernel.ts";
+import { draws, frameLayout, PARTIALS } from "../kernel.ts";
 import type { Local, Node } from "./assembler.ts";
 import {
   FunctionBuilder,
@@ -27,7 +27,7 @@ import {
   when,
 } from "./assembler.ts";
 import type { Constant, Lanes } from "./lanes.ts";
-import { lanesOf } from "./lanes.ts";
+import { countUp, draw, lanesOf, loadHalf, loadHalves, upperHalves } from "./lanes.ts";
 
 /**
  * Vectors that take each instruction together, before the next one. A second vector gives the processor
@@ -50,8 +50,12 @@ interface Parts {
   readonly shared: ReadonlySet<Id>;
   readonly lanes: Lanes;
   readonly layout: FrameLayout;
-  /** Bytes of an element. */
-  readonly bytes: number;
+  /** Bytes of an element of each stream. */
+  readonly bytes: readonly number[];
+  /** Of a kernel that draws: the index of the loop's next element, the key in every lane, a place for a moment. */
+  readonly drawing:
+    | { readonly index: Local; readonly key: Local; readonly temporary: Local }
+    | undefined;
   /** Vectors that hold eight elements. */
   readonly vectors: number;
   readonly frame: Local;
@@ -83,11 +87,15 @@ function declare(kernel: Kernel, dtype: DType, name: string): Parts & { f: Funct
     shared,
     lanes,
     layout: frameLayout(kernel),
-    bytes: formatOf(dtype).bytes,
+    bytes: kernel.streams.map((_, s) => (isHalf(kernel, s) ? 2 : formatOf(dtype).bytes)),
+
     vectors,
     frame: f.param("frame", "i32"),
     left: f.local("left", "i32"),
     slot: f.local("slot", "i32"),
+    drawing: draws(kernel)
+      ? { index: f.local("index", "i32"), key: vector("key"), temporary: vector("drawn") }
+      : undefined,
     pointers: kernel.streams.map((stream) => f.local(`to_${stream}`, "i32")),
     values: kernel.body.map((e, id) => {
       const label = labelOf(kernel, e, id);
@@ -103,6 +111,10 @@ function declare(kernel: Kernel, dtype: DType, name: string): Parts & { f: Funct
   };
 }
 
+function isHalf({ bf16 }: Kernel, stream: number): boolean {
+  return bf16?.includes(stream) ?? false;
+}
+
 function labelOf(kernel: Kernel, e: Instruction, id: Id): string {
   if (e.op === "load") {
     return kernel.streams[e.stream]!;
@@ -114,7 +126,11 @@ function labelOf(kernel: Kernel, e: Instruction, id: Id): string {
 function sharedValues({ body }: Kernel): ReadonlySet<Id> {
   const shared = new Set<Id>();
   body.forEach((e, id) => {
-    if (e.op !== "load" && operandsOf(e).every((operand) => shared.has(operand))) {
+    if (
+      e.op !== "load" &&
+      e.op !== "random" &&
+      operandsOf(e).every((operand) => shared.has(operand))
+    ) {
       shared.add(id);
     }
   });
@@ -133,11 +149,13 @@ function constantsOf({ body }: Kernel): Constant {
   };
 }
 
-function entry({ kernel, shared, lanes, layout, frame, pointers, values }: Parts): Node[] {
+function entry(parts: Parts): Node[] {
+  const { kernel, shared, lanes, layout, frame, pointers, values, drawing } = parts;
   const once = (e: Instruction): Node => {
     switch (e.op) {
       case "load":
-        throw new TypeError("lowerKernel: a load differs from element to element");
+      case "random":
+        throw new TypeError(`lowerKernel: a ${e.op} differs from element to element`);
       case "scalar":
         return lanes.splat(load("f64.load", get(frame), layout.scalars + 8 * e.index));
       case "const":
@@ -150,23 +168,39 @@ function entry({ kernel, shared, lanes, layout, frame, pointers, values }: Parts
     ...pointers.map((pointer, s) =>
       set(pointer, load("i32.load", get(frame), layout.pointers + 4 * s)),
     ),
+    ...(drawing === undefined
+      ? []
+      : [
+          set(drawing.index, load("i32.load", get(frame), layout.base)),
+          set(drawing.key, plain("i32x4.splat", load("i32.load", get(frame), layout.key))),
+        ]),
     ...kernel.body.flatMap((e, id) => (shared.has(id) ? [set(values[id]![0]!, once(e))] : [])),
   ];
 }
 
 /** How a loop reaches memory and partials; a position is the number of a vector within the iteration. */
 interface Access {
-  load(stream: Local, position: number): Node;
-  store(stream: Local, position: number, value: Local): Node;
+  load(stream: number, position: number): Node;
+  store(stream: number, position: number, value: Local): Node;
   accumulate(kind: "sum" | "max", reduction: number, position: number, value: Id): Node[];
 }
 
 /** Eight elements an iteration. */
 function wideLoop(parts: Parts): Node[] {
-  const { kernel, lanes, bytes, vectors, frame, left, values, partials } = parts;
+  const { kernel, lanes, vectors, frame, left, pointers, values, partials } = parts;
   const access: Access = {
-    load: (stream, position) => load("v128.load", get(stream), 16 * position),
-    store: (stream, position, value) => store("v128.store", get(stream), 16 * position, get(value)),
+    load: (stream, position) => {
+      const from = get(pointers[stream]!);
+      return isHalf(kernel, stream)
+        ? loadHalves(from, 8 * position)
+        : load("v128.load", from, 16 * position);
+    },
+    store: (stream, position, value) => {
+      const to = get(pointers[stream]!);
+      return isHalf(kernel, stream)
+        ? storeFirst("v128.store64_lane", to, 8 * position, upperHalves(get(value)), 2)
+        : store("v128.store", to, 16 * position, get(value));
+    },
     accumulate: (kind, reduction, position, id) => {
       const own = partials[reduction]!;
       const value = values[id]![position]!;
@@ -187,7 +221,7 @@ function wideLoop(parts: Parts): Node[] {
     .map((first) => positions.slice(first, first + INTERLEAVED));
   const body = [
     ...groups.flatMap((group) => elements(parts, group, access)),
-    ...advance(parts.pointers, PARTIALS * bytes),
+    ...advanceAll(parts, PARTIALS),
   ];
   return [
     set(left, plain("i32.shr_u", count(frame), i32(Math.log2(PARTIALS)))),
@@ -244,10 +278,18 @@ function pairOffset(layout: FrameLayout, reduction: number, pair: number): numbe
 
 /** One element an iteration. */
 function tailLoop(parts: Parts): Node[] {
-  const { lanes, layout, bytes, frame, left, slot, pointers, values } = parts;
+  const { kernel, lanes, layout, frame, left, slot, pointers, values } = parts;
   const access: Access = {
-    load: (stream) => load(lanes.loadFirst, get(stream), 0),
-    store: (stream, _, value) => storeFirst(lanes.storeFirst, get(stream), 0, get(value)),
+    load: (stream) => {
+      const from = get(pointers[stream]!);
+      return isHalf(kernel, stream) ? loadHalf(from) : load(lanes.loadFirst, from, 0);
+    },
+    store: (stream, _, value) => {
+      const to = get(pointers[stream]!);
+      return isHalf(kernel, stream)
+        ? storeFirst("v128.store16_lane", to, 0, upperHalves(get(value)), 2)
+        : storeFirst(lanes.storeFirst, to, 0, get(value));
+    },
     accumulate(kind, reduction, _, id) {
       const offset = layout.partials + 8 * PARTIALS * reduction;
       const before = load("f64.load", get(slot), offset);
@@ -255,11 +297,7 @@ function tailLoop(parts: Parts): Node[] {
       return [store("f64.store", get(slot), offset, after)];
     },
   };
-  const body = [
-    ...elements(parts, [0], access),
-    ...advance(pointers, bytes),
-    ...advance([slot], 8),
-  ];
+  const body = [...elements(parts, [0], access), ...advanceAll(parts, 1), advance(slot, 8)];
   return [
     set(left, plain("i32.and", count(frame), i32(PARTIALS - 1))),
     set(slot, get(frame)),
@@ -269,7 +307,7 @@ function tailLoop(parts: Parts): Node[] {
 
 /** The kernel's body for some vectors at once: each instruction for all of them before the next. */
 function elements(parts: Parts, positions: readonly number[], access: Access): Node[] {
-  const { kernel, shared, lanes, pointers, values } = parts;
+  const { kernel, shared, lanes, values } = parts;
   const each = <T>(items: readonly T[], emit: (item: T, at: number, index: number) => Node[]) =>
     items.flatMap((item, index) => positions.flatMap((at) => emit(item, at, index)));
   return [
@@ -279,13 +317,15 @@ function elements(parts: Parts, positions: readonly number[], access: Access): N
       }
       const value =
         e.op === "load"
-          ? access.load(pointers[e.stream]!, at)
-          : lanes.compute(e, (operand) => get(values[operand]![at]!), constantsOf(kernel));
+          ? access.load(e.stream, at)
+          : e.op === "random"
+            ? drawn(parts, e.salt, at)
+            : lanes.compute(e, (operand) => get(values[operand]![at]!), constantsOf(kernel));
       return [set(values[id]![at]!, value)];
     }),
     ...each(kernel.reductions, ({ kind, value }, at, r) => access.accumulate(kind, r, at, value)),
     ...each(kernel.stores, ({ stream, value }, at) => [
-      access.store(pointers[stream]!, at, values[value]![at]!),
+      access.store(stream, at, values[value]![at]!),
     ]),
   ];
 }
@@ -300,6 +340,21 @@ function countdown(left: Local, body: readonly Node[]): Node {
   return repeat(body, tee(left, plain("i32.sub", get(left), i32(1))));
 }
 
-function advance(pointers: readonly Local[], bytes: number): Node[] {
-  return pointers.map((pointer) => set(pointer, plain("i32.add", get(pointer), i32(bytes))));
+/** Moves pointers and the index of draws on by some elements. */
+function advanceAll({ pointers, bytes, drawing }: Parts, elementsOn: number): Node[] {
+  return [
+    ...pointers.map((pointer, s) => advance(pointer, elementsOn * bytes[s]!)),
+    ...(drawing === undefined ? [] : [advance(drawing.index, elementsOn)]),
+  ];
+}
+
+function advance(local: Local, by: number): Node {
+  return set(local, plain("i32.add", get(local), i32(by)));
+}
+
+/** The draws of the vector number `position` of an iteration. */
+function drawn({ lanes, drawing }: Parts, salt: number, position: number): Node {
+  const { index, key, temporary } = drawing!;
+  const first = plain("i32.add", get(index), i32(position * lanes.perVector));
+  return draw(lanes, countUp(first), key, salt, temporary);
 }

@@ -18,7 +18,13 @@ export const PLAIN = {
   "v128.not": 0xfd4d,
   "v128.and": 0xfd4e,
   "v128.or": 0xfd50,
+  "v128.xor": 0xfd51,
   "v128.bitselect": 0xfd52,
+  "i16x8.narrow_i32x4_u": 0xfd86,
+  "i32x4.splat": 0xfd11,
+  "i32x4.trunc_sat_f32x4_u": 0xfdf9,
+  "i32x4.mul": 0xfdb5,
+  "i32x4.min_u": 0xfdb7,
 
   "i32x4.shl": 0xfdab,
   "i32x4.shr_u": 0xfdad,
@@ -28,6 +34,7 @@ export const PLAIN = {
   "i64x2.shr_u": 0xfdcd,
   "i64x2.add": 0xfdce,
 
+  "f32x4.convert_i32x4_u": 0xfdfb,
   "f32x4.splat": 0xfd13,
   "f32x4.eq": 0xfd41,
   "f32x4.lt": 0xfd43,
@@ -45,6 +52,7 @@ export const PLAIN = {
   "f32x4.pmin": 0xfdea,
   "f32x4.pmax": 0xfdeb,
 
+  "f64x2.convert_low_i32x4_u": 0xfdff,
   "f64x2.splat": 0xfd14,
   "f64x2.eq": 0xfd47,
   "f64x2.lt": 0xfd49,
@@ -85,12 +93,15 @@ export const MEMORY = {
   "f64.store": 0x39,
   "v128.load": 0xfd00,
   "v128.store": 0xfd0b,
+  "v128.load16x4_u": 0xfd04,
+  "v128.load16_splat": 0xfd08,
   "v128.load32_zero": 0xfd5c,
   "v128.load64_zero": 0xfd5d,
 } as const;
 
 /** Take an alignment, an offset and a lane. */
 export const MEMORY_LANE = {
+  "v128.store16_lane": 0xfd59,
   "v128.store32_lane": 0xfd5a,
   "v128.store64_lane": 0xfd5b,
 } as const;
@@ -100,6 +111,9 @@ export const LANE = {
   "f32x4.extract_lane": 0xfd1f,
   "f64x2.extract_lane": 0xfd21,
 } as const;
+
+/** Takes sixteen bytes. */
+export const V128_CONST = 0xfd0c;
 
 /** Takes sixteen lanes of bytes. */
 export const SHUFFLE = 0xfd0d;
