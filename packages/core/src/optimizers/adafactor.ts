@@ -30,7 +30,6 @@ import {
   size,
   sqrt,
   square,
-  sub,
   sum,
 } from "../expr/build.ts";
 import { type Expr, type LeafInfo, matrixOf, type ReduceOver } from "../expr/node.ts";

@@ -21,7 +21,6 @@ import {
   max,
   min,
   mul,
-  neg,
   pow,
   select,
   sqrt,
@@ -32,6 +31,7 @@ import type { Expr } from "../expr/node.ts";
 import {
   decayRate,
   defineOptimizer,
+  type NamedInputs,
   nonNegative,
   type Optimizer,
   perElement,
@@ -73,7 +73,7 @@ export function scheduleFreeSgd(options: ScheduleFreeOptions = {}): Optimizer {
   const average = averaging(name, options);
   const free = defineOptimizer(
     name,
-    { z: perElement("params"), ...WEIGHTS },
+    { z: perElement("params"), ...weights() },
     ({ g, p, z, lr, t, weightSum, lrMax }) =>
       average({ p, z, t, weightSum, lrMax }, mul(lr, average.warmup(t)), g),
   );
@@ -117,7 +117,7 @@ export function scheduleFreeAdamW({
   const average = averaging(name, options);
   const free = defineOptimizer(
     name,
-    { z: perElement("params"), nu: perElement(), ...WEIGHTS },
+    { z: perElement("params"), nu: perElement(), ...weights() },
     { b2: decayRate(b2), eps: nonNegative(eps) },
     ({ g, p, z, nu, lr, t, weightSum, lrMax, b2, eps }) => {
       const v = lerp(nu, square(g), sub(1, b2));
@@ -135,7 +135,8 @@ export function scheduleFreeAdamW({
   return { ...free, evaluation: average.evaluation };
 }
 
-const WEIGHTS = /* @__PURE__ */ { weightSum: perTensor(), lrMax: perTensor() };
+/** What the weights of the average need: their sum, and the largest rate so far. */
+const weights = () => ({ weightSum: perTensor(), lrMax: perTensor() });
 
 interface Averaged {
   readonly p: Expr;
@@ -153,9 +154,9 @@ interface Averaging {
     direction: Expr,
   ): { update: Expr; next: Record<"z" | "weightSum" | "lrMax", Expr> };
   /** The share of the rate that the warm-up leaves. */
-  warmup(t: Expr): Expr | number;
+  readonly warmup: (t: Expr) => Expr | number;
   /** x = y + (z − y)(1 − 1/β₁). */
-  evaluation(inputs: Readonly<Record<"p" | "z", Expr>> | Readonly<Record<string, Expr>>): Expr;
+  readonly evaluation: (inputs: NamedInputs) => Expr;
 }
 
 /** What the two methods share, with their options checked. */
@@ -187,7 +188,6 @@ function averaging(
   };
   return Object.assign(average, {
     warmup: (t: Expr) => (warmupSteps === 0 ? 1 : min(1, div(t, warmupSteps))),
-    evaluation: ({ p, z }: Readonly<Record<string, Expr>>) =>
-      lerp(p as Expr, z as Expr, 1 - 1 / b1),
+    evaluation: ({ p, z }: NamedInputs) => lerp(p, z as Expr, 1 - 1 / b1),
   });
 }

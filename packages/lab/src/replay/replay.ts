@@ -85,8 +85,11 @@ function attempt(
     return own;
   }
   const evaluated = compare(trace, problem, trace.evaluation, evaluation, dtype);
-  const isWorse = "difference" in evaluated && evaluated.difference > own.difference;
-  return evaluated.status === "passed" && !isWorse ? own : { ...evaluated, params };
+  if (evaluated.status !== "passed" && evaluated.status !== "failed") {
+    return evaluated;
+  }
+  const isWorse = evaluated.status === "failed" || evaluated.difference > own.difference;
+  return isWorse ? { ...evaluated, params } : own;
 }
 
 function run(
