@@ -8,7 +8,6 @@ import { type Optimizer, toProgram } from "./optimizer.ts";
 import { adabelief } from "./optimizers/adabelief.ts";
 import { adabound } from "./optimizers/adabound.ts";
 import { adadelta } from "./optimizers/adadelta.ts";
-import { adafactor } from "./optimizers/adafactor.ts";
 import { adagrad } from "./optimizers/adagrad.ts";
 import { adai } from "./optimizers/adai.ts";
 import { adam, adamw, amsgrad } from "./optimizers/adam.ts";
