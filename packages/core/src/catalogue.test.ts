@@ -22,9 +22,11 @@ import { lars } from "./optimizers/lars.ts";
 import { lion } from "./optimizers/lion.ts";
 import { nadam } from "./optimizers/nadam.ts";
 import { padam } from "./optimizers/padam.ts";
+import { prodigy } from "./optimizers/prodigy.ts";
 import { radam } from "./optimizers/radam.ts";
 import { rmsprop } from "./optimizers/rmsprop.ts";
 import { rprop } from "./optimizers/rprop.ts";
+import { scheduleFreeAdamW, scheduleFreeSgd } from "./optimizers/scheduleFree.ts";
 import { sgd } from "./optimizers/sgd.ts";
 import { adams, sgds } from "./optimizers/stableDecay.ts";
 import { yogi } from "./optimizers/yogi.ts";
@@ -134,6 +136,35 @@ const CATALOGUE: readonly (readonly [string, Optimizer, number, number])[] = [
   ["lars nesterov l2", lars({ nesterov: true, eps: 1e-3, weightDecay: 1e-3 }), 5, 4],
   ["lars optax l2", lars({ momentum: 0.5, convention: "optax", weightDecay: 1e-3 }), 20, 4],
   ["lars no momentum", lars({ momentum: 0 }), 50, 0],
+  ["scheduleFreeSgd", scheduleFreeSgd(), 0.1, 4],
+  [
+    "scheduleFreeSgd l2",
+    scheduleFreeSgd({ b1: 0.7, weightDecay: 1e-3, warmupSteps: 5, r: 1, weightLrPower: 1 }),
+    0.1,
+    4,
+  ],
+  ["scheduleFreeAdamW", scheduleFreeAdamW(), 0.05, 8],
+  [
+    "scheduleFreeAdamW decoupled",
+    scheduleFreeAdamW({ b2: 0.99, weightDecay: 1e-3, convention: "optax" }),
+    0.05,
+    8,
+  ],
+  ["prodigy", prodigy({ d0: 0.01 }), 1, 16],
+  ["prodigy decoupled", prodigy({ d0: 0.01, growthRate: 1.1, weightDecay: 1e-3 }), 0.5, 16],
+  [
+    "prodigy l2",
+    prodigy({
+      b3: 0.9,
+      d0: 0.01,
+      weightDecay: 1e-3,
+      decoupled: false,
+      useBiasCorrection: true,
+      safeguardWarmup: true,
+    }),
+    0.5,
+    16,
+  ],
   ["clip+adan", chain(clipByGlobalNorm(1), adan()), 0.05, 16],
   ["clip+lamb", chain(clipByGlobalNorm(1), lamb()), 0.02, 8],
   ["clip+adam", chain(clipByGlobalNorm(1), adam()), 0.05, 8],

@@ -10,6 +10,7 @@ import {
   adabelief,
   adabound,
   adadelta,
+  adafactor,
   adagrad,
   adai,
   adam,
@@ -28,10 +29,13 @@ import {
   nadam,
   type Optimizer,
   padam,
+  prodigy,
   radam,
   rmsprop,
   rprop,
   sadam,
+  scheduleFreeAdamW,
+  scheduleFreeSgd,
   sgd,
   yogi,
 } from "@adastra/core";
@@ -309,6 +313,43 @@ export const catalogue: readonly CatalogueEntry[] = [
     stateBytes: 4,
     learningRates: [0.3, 30],
     build: ({ b1 = 0.9 }) => lars({ momentum: b1 }),
+  },
+  {
+    name: "schedulefree-sgd",
+    title: "Schedule-Free SGD",
+    paper: "Defazio et al. 2024, arXiv 2405.15682",
+    stateBytes: 4,
+    // 1, the authors' default.
+    learningRates: [0.1, 10],
+    build: ({ b1 }) => scheduleFreeSgd({ ...(b1 !== undefined && { b1 }) }),
+  },
+  {
+    name: "schedulefree-adamw",
+    title: "Schedule-Free AdamW",
+    paper: "Defazio et al. 2024, arXiv 2405.15682",
+    stateBytes: 8,
+    // 0.0025, the authors' default.
+    learningRates: [3e-4, 3e-2],
+    build: (setting) => scheduleFreeAdamW(adaptive(setting)),
+  },
+  {
+    name: "prodigy",
+    title: "Prodigy, the rate a factor of its own estimate",
+    paper: "Mishchenko & Defazio 2024, arXiv 2306.06101",
+    stateBytes: 16,
+    // 1, which the method is made for.
+    learningRates: [0.1, 10],
+    build: (setting) => prodigy(adaptive(setting)),
+  },
+  {
+    name: "adafactor",
+    title: "Adafactor, torch's conventions",
+    paper: "Shazeer & Stern 2018, arXiv 1804.04235",
+    // 8 bytes a row and a column: of a 784 × 128 matrix 0.07 a parameter.
+    stateBytes: 0.1,
+    // 0.01, torch's default; relative to the parameter's size.
+    learningRates: [1e-3, 0.1],
+    build: () => adafactor(),
   },
 ];
 

@@ -4,6 +4,7 @@ import {
   adabelief,
   adabound,
   adadelta,
+  adafactor,
   adagrad,
   adai,
   adam,
@@ -22,10 +23,13 @@ import {
   nadam,
   type Optimizer,
   padam,
+  prodigy,
   radam,
   rmsprop,
   rprop,
   sadam,
+  scheduleFreeAdamW,
+  scheduleFreeSgd,
   sgd,
   yogi,
 } from "@adastra/core";
@@ -320,6 +324,76 @@ const ALGORITHMS: Readonly<Record<string, (read: Reader) => Optimizer>> = {
         convention: read.text<"paper" | "optax">("convention"),
       }),
     ),
+  schedulefree: (read) => {
+    // The two differ in AdamW alone.
+    only(read, "convention", "optax");
+    const convention = read.text<"optax">("convention") ?? "authors";
+    const base = read.text("base");
+    const options = given({
+      b1: read.number("beta1"),
+      weightDecay: read.number("weightDecay"),
+      warmupSteps: read.number("warmupSteps"),
+      r: read.number("r"),
+      weightLrPower: read.number("weightLrPower"),
+    });
+    if (base === "sgd") {
+      return scheduleFreeSgd(options);
+    }
+    if (base === "adamw") {
+      const own = given({ b2: read.number("beta2"), eps: read.number("eps") });
+      return scheduleFreeAdamW({ ...options, ...own, convention });
+    }
+    throw new UnsupportedError(`schedulefree with base "${base ?? "nothing"}"`);
+  },
+  prodigy: (read) => {
+    only(read, "convention", "optax");
+    const isOptax = read.text("convention") === "optax";
+    return prodigy(
+      given({
+        b1: read.number("beta1"),
+        b2: read.number("beta2"),
+        b3: read.number("beta3"),
+        eps: read.number("eps"),
+        d0: read.number("d0"),
+        dCoef: read.number("dCoef"),
+        growthRate: read.number("growthRate"),
+        weightDecay: read.number("weightDecay"),
+        decoupled: read.flag("decoupled"),
+        // That of optax always corrects.
+        useBiasCorrection: read.flag("biasCorrection") ?? isOptax,
+        safeguardWarmup: read.flag("safeguardWarmup"),
+      }),
+    );
+  },
+  adafactor: (read) => {
+    const convention = conventionOf(read);
+    const clippingThreshold = clippingOf(read);
+    if (convention === "torch") {
+      const beta2Decay = read.number("beta2Decay");
+      return adafactor({
+        ...given({
+          decay: beta2Decay === undefined ? undefined : -beta2Decay,
+          eps: read.number("eps1"),
+          minScale: read.number("eps2"),
+          weightDecay: read.number("weightDecay"),
+        }),
+        clippingThreshold,
+        convention,
+      });
+    }
+    return adafactor({
+      ...given({
+        decay: read.number("decayRate"),
+        eps: read.number("eps"),
+        scaleByParameter: read.flag("multiplyByParameterScale"),
+        momentum: read.number("momentum"),
+        minFactored: read.number("minDimSizeToFactor"),
+        weightDecay: read.number("weightDecayRate"),
+      }),
+      clippingThreshold,
+      convention,
+    });
+  },
   cprop: (read) => {
     const inner = new Reader(read.record("inner"));
     const own = given({
@@ -340,6 +414,12 @@ const ALGORITHMS: Readonly<Record<string, (read: Reader) => Optimizer>> = {
     return optimizer;
   },
 };
+
+/** A threshold of null is none. */
+function clippingOf(read: Reader): number {
+  const none = read.any("clippingThreshold") === null;
+  return none ? Number.POSITIVE_INFINITY : (read.number("clippingThreshold") ?? 1);
+}
 
 class UnsupportedError extends Error {}
 

@@ -29,6 +29,8 @@ export interface TraceCase {
   readonly tol: number;
   /** `[step][tensor][element]` after each step; absent in self-contained cases of other layouts. */
   readonly params?: readonly (readonly (readonly number[])[])[];
+  /** The points to evaluate at after each step, for methods that have them apart from the parameters. */
+  readonly evaluation?: readonly (readonly (readonly number[])[])[];
 }
 
 const SCHEMA = "optim-golden/1";
@@ -121,7 +123,7 @@ function parseProblem(value: unknown, file: string, name: string): TraceProblem 
 
 function parseCase(value: unknown, file: string, index: number): TraceCase {
   const at = `case ${index}`;
-  const { id, algorithm, options, problem, tol, params } = record(value, file, at);
+  const { id, algorithm, options, problem, tol, params, evaluation } = record(value, file, at);
   if (typeof id !== "string" || typeof algorithm !== "string") {
     throw broken(file, `${at}: \`id\` and \`algorithm\` must be texts`, id);
   }
@@ -131,12 +133,14 @@ function parseCase(value: unknown, file: string, index: number): TraceCase {
   if (problem !== undefined && typeof problem !== "string") {
     throw broken(file, `${at}: \`problem\` must be a name`, problem);
   }
-  if (
-    params !== undefined &&
-    params !== null &&
-    !isList(params, (step): step is readonly (readonly number[])[] => isList(step, isRow))
-  ) {
-    throw broken(file, `${at}: \`params\` must be numbers by step, tensor and element`, params);
+  for (const [name, trajectory] of Object.entries({ params, evaluation })) {
+    if (trajectory !== undefined && trajectory !== null && !isTrajectory(trajectory)) {
+      throw broken(
+        file,
+        `${at}: \`${name}\` must be numbers by step, tensor and element`,
+        trajectory,
+      );
+    }
   }
   return {
     id,
@@ -144,7 +148,8 @@ function parseCase(value: unknown, file: string, index: number): TraceCase {
     options: options === undefined ? {} : record(options, file, `${at}: \`options\``),
     ...(problem === undefined ? {} : { problem }),
     tol: tol ?? DEFAULT_TOLERANCE,
-    ...(params === undefined || params === null ? {} : { params }),
+    ...(isTrajectory(params) ? { params } : {}),
+    ...(isTrajectory(evaluation) ? { evaluation } : {}),
   };
 }
 
@@ -163,6 +168,10 @@ function isList(value: unknown, is: (item: unknown) => boolean): boolean {
 
 function isRow(value: unknown): value is readonly number[] {
   return isList(value, (item): item is number => typeof item === "number");
+}
+
+function isTrajectory(value: unknown): value is readonly (readonly (readonly number[])[])[] {
+  return isList(value, (step): step is readonly (readonly number[])[] => isList(step, isRow));
 }
 
 function isShape(value: unknown): value is readonly number[] {

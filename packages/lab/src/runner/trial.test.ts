@@ -89,6 +89,19 @@ describe("a trial", () => {
     expect(result.bestMetric).toBeCloseTo(4 * (1 - 0.9 ** 100), 12);
   });
 
+  test("evaluates where the method says to: at Schedule-Free's average, not where it takes gradients", async () => {
+    const { result } = await run(parabola(), undefined, { optimizer: "schedulefree-sgd" });
+    let [x, y, z] = [0, 0, 0];
+    for (let t = 1; t <= 200; t++) {
+      z -= 0.1 * (y - 4);
+      x += (z - x) / t;
+      y = 0.9 * x + 0.1 * z;
+    }
+    // Two hundred steps of roundings of 4e-16.
+    expect(result.lastMetric).toBeCloseTo(x, 11);
+    expect(Math.abs(x - y)).toBeGreaterThan(1e-4);
+  });
+
   test("draws about twenty points an epoch, the mean loss since the one before", async () => {
     const { result } = await run(parabola());
     expect(result.points.length).toBe(40);

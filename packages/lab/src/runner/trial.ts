@@ -86,7 +86,7 @@ export async function runTrial(
       trainMs += clock.now() - started;
       if (evaluate) {
         const from = clock.now();
-        const { metric, loss: testLoss } = await task.evaluate(optimizer.params);
+        const { metric, loss: testLoss } = await task.evaluate(optimizer.evaluationParams());
         evaluateMs += clock.now() - from;
         if (!Number.isFinite(metric) || (testLoss !== undefined && !Number.isFinite(testLoss))) {
           status = "diverged";
