@@ -26,9 +26,9 @@ import { plan } from "./codegen/plan.ts";
 import { specialise } from "./codegen/specialise.ts";
 import type { Changes, CompileOptions, StepResult } from "./compiledOptimizer.ts";
 import type { Leaf, Leaves, NumericArray } from "./contracts.ts";
-import { NonFiniteError, requireOneOf } from "./errors.ts";
+import { NonFiniteError, requireOneOf, requireThat } from "./errors.ts";
 import type { LeafInfo } from "./expr/node.ts";
-import { verifyProgram } from "./expr/verify.ts";
+import { drawsAnything, hasBf16, verifyProgram } from "./expr/verify.ts";
 import { withStatistics } from "./inspect.ts";
 import { type Optimizer, requireOptimizer, toProgram } from "./optimizer.ts";
 import { Executor } from "./runtime/executor.ts";
@@ -150,6 +150,13 @@ class Over implements OverOptimizer {
     const program = withStatistics(toProgram(optimizer), false);
     this.numbers = new Numbers(program.hyperparameters, { ...hyperparameters, learningRate });
     verifyProgram(program);
+    requireThat(
+      !hasBf16(program) && !drawsAnything(program),
+      "compileOver",
+      "the optimizer must neither draw nor keep bfloat16",
+      optimizer.name,
+      "use compileOptimizer",
+    );
     const backend = chooseBackend("wasm");
     this.name = optimizer.name;
     this.nonFinite = nonFinite;
@@ -325,6 +332,7 @@ class Over implements OverOptimizer {
       hyperparameters: this.numbers.keys,
       global: Object.keys(this.globals),
       tensors,
+      draws: false,
     });
     this.locateAll("load", params);
     this.numbers.restore("load", state.hyperparameters);

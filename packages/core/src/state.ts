@@ -2,11 +2,11 @@
 
 import type { Matrix } from "./codegen/host.ts";
 import type { DType } from "./codegen/kernel.ts";
-import { type HostState, PARAMS } from "./codegen/passes.ts";
+import { type ArraySpec, type HostState, PARAMS } from "./codegen/passes.ts";
 import type { NumericArray } from "./contracts.ts";
 import { show } from "./errors.ts";
-import type { LeafInfo } from "./expr/node.ts";
 import { bf16Operations } from "./expr/bf16.ts";
+import type { LeafInfo } from "./expr/node.ts";
 import type { Tensor } from "./runtime/tensor.ts";
 import { isNumericArray, sameShape, sizeOf } from "./tree.ts";
 
@@ -63,7 +63,7 @@ export interface TensorShape {
   readonly queues: readonly { readonly length: number }[];
   readonly owner: {
     readonly plan: {
-      readonly arrays: readonly { readonly name: string }[];
+      readonly arrays: readonly Pick<ArraySpec, "name" | "format">[];
       readonly hostState: readonly Pick<HostState, "key" | "scope">[];
     };
     /** Steps of an array that outlive a step. */

@@ -153,6 +153,16 @@ export class Evaluation<T> {
         const a = this.value(e.a, leaf);
         return typeof a === "number" ? onHost(e.op, a) : this.ops.not(a);
       }
+      case "cosPi": {
+        const narrow = typeof this.value(e.a, leaf) === "number" ? "float64" : "float32";
+        return this.value(expandMath(e, narrow), leaf);
+      }
+      case "random":
+      case "bf16":
+      case "bf16Stochastic":
+        throw new TypeError(
+          `evaluate: programs over arrays must neither draw nor round to bfloat16, got "${e.op}"; use core's kernels`,
+        );
       default:
         return e satisfies never;
     }

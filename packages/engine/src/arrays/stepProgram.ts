@@ -13,8 +13,10 @@
 
 import {
   directWindow,
+  drawsAnything,
   type Expr,
   type Hyperparameters,
+  hasBf16,
   type LeafInfo,
   mergeTwins,
   operands,
@@ -110,7 +112,13 @@ export function shapeIn(scope: Scope, shape: readonly number[]): number[] {
 }
 
 /** @throws TypeError for a program with calls before its step: what runs over arrays takes steps alone. */
-export function requireSteps(where: string, { name, before }: Program): void {
+export function requireSteps(where: string, program: Program): void {
+  const { name, before } = program;
+  if (drawsAnything(program) || hasBf16(program)) {
+    throw new TypeError(
+      `${where}: the optimizer must neither draw nor keep bfloat16, got "${name}"; use core's kernels`,
+    );
+  }
   if (before.length > 0) {
     const statuses = before.map(({ status }) => status).join(", ");
     throw new TypeError(

@@ -112,6 +112,7 @@ export function operationsStepper(
         hyperparameters: Object.keys(hyperparameters),
         global: [...globals.keys()],
         tensors: [...slots].map(([name, slot]) => stateShape(slot, name)),
+        draws: false,
       });
       count = state.count;
       for (const [key, value] of globals) {

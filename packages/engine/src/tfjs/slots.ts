@@ -146,7 +146,8 @@ export function loadSlot(slot: Slot, saved: LeafState): void {
     slot.past = new Map<Expr, readonly Value<tf.Tensor>[]>([
       ...program.histories.map(({ key, source }) => {
         const steps = recent(saved.arrays[key] ?? []);
-        return [source, steps.map((data) => tf.keep(array(data)))] as const;
+        // No history is bfloat16: such programs are refused.
+        return [source, steps.map((data) => tf.keep(array(data as NumericArray)))] as const;
       }),
       ...program.queues.map(({ source, onHost }, i) => {
         const values = recent(saved.queues[i] ?? []);

@@ -6,7 +6,14 @@ import {
   type Schedule,
   ShapeMismatchError,
 } from "@adastra/core";
-import { type Optimizer, type Program, requireOptimizer, toProgram } from "@adastra/core/program";
+import {
+  drawsAnything,
+  hasBf16,
+  type Optimizer,
+  type Program,
+  requireOptimizer,
+  toProgram,
+} from "@adastra/core/program";
 import * as tf from "@tensorflow/tfjs-core";
 import { HyperparameterValues, requireRate, requireSchedule } from "../arrays/stepNumbers.ts";
 import { heapOf, heapStepper } from "./heap.ts";
@@ -345,7 +352,8 @@ export class TfOptimizer extends tf.Optimizer {
       );
     }
     this.#backend = backend;
-    const heap = this.#usesKernels() ? heapOf(tf.backend()) : undefined;
+    const heap =
+      this.#usesKernels() && !needsCopies(this.#optimizer) ? heapOf(tf.backend()) : undefined;
     if (heap !== undefined) {
       this.#stepper = heapStepper(this.#optimizer, variables, this.#numbers(where), heap);
     } else if (this.#usesKernels()) {
@@ -449,4 +457,10 @@ function requireGradient(where: string, variable: tf.Variable, gradient: tf.Tens
 function listOf(variables: ReadonlyMap<string, tf.Variable>): string {
   const names = [...variables.keys()];
   return names.slice(0, 8).join(", ") + (names.length > 8 ? ", ..." : "");
+}
+
+/** Whether core's kernels need arrays of their own: to draw by place, or to keep bfloat16. */
+function needsCopies(optimizer: Optimizer): boolean {
+  const program = toProgram(optimizer);
+  return drawsAnything(program) || hasBf16(program);
 }
