@@ -266,7 +266,7 @@ function compute(op: Expr["op"], a: number, b: number, c: () => number): number 
     case "max":
       return Math.max(a, b);
     case "pow":
-      return a ** b;
+      return power(a, b);
     case "lt":
       return a < b ? 1 : 0;
     case "le":
@@ -296,6 +296,46 @@ function compute(op: Expr["op"], a: number, b: number, c: () => number): number 
     default:
       return op satisfies never;
   }
+}
+
+/**
+ * aᵇ. JavaScript leaves the last bits of a power to the engine, and engines differ in them. The powers of a step are
+ * βᵗ: whole ones are products, in pairs of numbers (Dekker 1971), so that every engine gives the same bits and the
+ * error stays below one unit in the last place.
+ */
+function power(a: number, b: number): number {
+  const size = Math.abs(a);
+  // Beyond, splitting a number in two would overflow, or lose what it is for.
+  if (!Number.isInteger(b) || b < 0 || b > 2 ** 31 || !(size >= 2 ** -400 && size <= 2 ** 400)) {
+    return a ** b;
+  }
+  let [high, low] = [1, 0];
+  let [baseHigh, baseLow] = [a, 0];
+  for (let n = b; n > 0; n = Math.floor(n / 2)) {
+    if (n % 2 === 1) {
+      [high, low] = pairProduct(high, low, baseHigh, baseLow);
+    }
+    [baseHigh, baseLow] = pairProduct(baseHigh, baseLow, baseHigh, baseLow);
+  }
+  // The square after the last one that counts may have overflowed; a result that did is the engine's.
+  return Number.isFinite(high + low) ? high + low : a ** b;
+}
+
+/** (a + x)(b + y) as a number and what its rounding left. */
+function pairProduct(a: number, x: number, b: number, y: number): readonly [number, number] {
+  const product = a * b;
+  const [a1, b1] = [upperHalf(a), upperHalf(b)];
+  const [a2, b2] = [a - a1, b - b1];
+  const error = a2 * b2 - (product - a1 * b1 - a2 * b1 - a1 * b2);
+  const rest = error + (a * y + x * b);
+  const high = product + rest;
+  return [high, rest - (high - product)];
+}
+
+/** The upper 26 bits of a number, such that the products of halves are exact. */
+function upperHalf(x: number): number {
+  const shifted = x * (2 ** 27 + 1);
+  return shifted - (shifted - x);
 }
 
 function hostMath(op: Exclude<MathUnary, "erf" | "cosPi">, a: number): number {

@@ -177,7 +177,7 @@ function averaging(
   const average = ({ p, z, t, weightSum, lrMax }: Averaged, alpha: Expr, direction: Expr) => {
     const d = weightDecay === 0 ? direction : add(direction, mul(weightDecay, p));
     const largest = max(lrMax, alpha);
-    const weight = mul(pow(t, r), pow(largest, weightLrPower));
+    const weight = mul(pow(t, r), power(largest, weightLrPower));
     const total = add(weightSum, weight);
     const c = select(eq(total, 0), 0, div(weight, total));
     const gain = mul(alpha, sub(1, mul(b1, sub(1, c))));
@@ -190,4 +190,9 @@ function averaging(
     warmup: (t: Expr) => (warmupSteps === 0 ? 1 : min(1, div(t, warmupSteps))),
     evaluation: ({ p, z }: NamedInputs) => lerp(p, z as Expr, 1 - 1 / b1),
   });
+}
+
+/** xᵖ; a square is a product, which every JavaScript engine rounds alike, as it does not the power. */
+function power(x: Expr, p: number): Expr {
+  return p === 2 ? square(x) : pow(x, p);
 }
