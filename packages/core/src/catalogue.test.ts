@@ -6,7 +6,6 @@ import { evaluateStep, startTensor } from "./expr/evaluate.ts";
 import { type Optimizer, toProgram } from "./optimizer.ts";
 import { mulberry32 } from "./random.ts";
 import { CATALOGUE } from "./testCatalogue.ts";
-import { noise } from "./transforms/noise.ts";
 
 const SHAPES: readonly (readonly number[])[] = [[], [3], [4, 5], [67], [0], [8]];
 
