@@ -186,7 +186,6 @@ export function correctedScale(
   };
 }
 
-/** The ranges of what Adam and its kin have in common. */
 /** β₁, β₂ and ε, checked where an optimizer is defined. */
 export function adamRates(
   b1: number,
