@@ -1,7 +1,7 @@
 /**
  * Where the numbers lie: one memory; in it the leaves of a class one segment an array, in the same order in each.
  *
- *     memory  = frames | warm-up | class | class | …
+ *     memory  = frames | warm-up | working memory | class | class | …
  *     class   = segment of array 0, slot 0 | … | numbers of the columns
  *     segment = [leaf 0 | pad | leaf 1 | pad | …]        pad to 16 elements
  *
@@ -38,6 +38,8 @@ export interface ArenaLayout {
   /** Where kernel frames go, and where kernels are warmed up. */
   readonly scratch: number;
   readonly warmup: number;
+  /** Where matrix stages work. */
+  readonly work: number;
   readonly classes: readonly ClassLayout[];
   readonly bytes: number;
 }
@@ -48,6 +50,8 @@ export interface ClassContents {
   readonly arrays: readonly ArraySpec[];
   /** Arrays of numbers of the columns that a pass has beside it, at most. */
   readonly columns: number;
+  /** Elements that its matrix stages work in, 0 by default. */
+  readonly work?: number;
 }
 
 /** Elements that a warm-up run may touch in each stream. */
@@ -80,6 +84,8 @@ export function layOut(
     offset += size;
     return at;
   };
+  const needed = Math.max(...classes.map((each) => each.work ?? 0), 0);
+  const work = take(roundUp(needed * bytes, 64));
   const placed = classes.map(({ leaves, arrays, columns }): ClassLayout => {
     let elements = 0;
     const extents = leaves.map(({ shape }) => {
@@ -98,7 +104,7 @@ export function layOut(
       columns: Array.from({ length: columns }, () => take(roundUp(widest * bytes, 64))),
     };
   });
-  return { classes: placed, scratch, warmup, bytes: offset };
+  return { classes: placed, scratch, warmup, work, bytes: offset };
 }
 
 /** `size` numbers of the dtype from byte `at` of the memory. */

@@ -10,6 +10,7 @@ import type { LeafInfo } from "./expr/node.ts";
 import type { Reading, Statistics } from "./inspect.ts";
 import { Executor } from "./runtime/executor.ts";
 import { acceptGradients, type Gradients, gradientSlot } from "./runtime/gradients.ts";
+import type { bindMatrixStages, workElements } from "./runtime/matrixStages.ts";
 import type { Numbers } from "./runtime/numbers.ts";
 import { commit, type Part, sequence } from "./runtime/sequence.ts";
 import { type Tensor, TensorClass } from "./runtime/tensor.ts";
@@ -31,8 +32,17 @@ export interface BindingParts {
   readonly nonFinite: "propagate" | "skip" | "throw";
   /** Of draws, default 0. */
   readonly seed?: number;
+  /** What matrix stages run on; absent where no plan has any. */
+  readonly matrixStages?: MatrixStages;
   /** Finishes what inspected steps reduce; absent where no step is inspected. */
   readonly statisticsOf?: (readings: readonly Reading[]) => Statistics;
+}
+
+/** The parts of `runtime/matrixStages.ts`, for whoever needs them. */
+export interface MatrixStages {
+  readonly kernels: readonly Kernel[];
+  readonly workElements: typeof workElements;
+  readonly bind: typeof bindMatrixStages;
 }
 
 export class Binding implements CompiledOptimizer {
@@ -69,6 +79,7 @@ export class Binding implements CompiledOptimizer {
     dtype,
     nonFinite,
     seed = 0,
+    matrixStages,
     statisticsOf,
   }: BindingParts) {
     this.statisticsOf = statisticsOf;
@@ -79,25 +90,26 @@ export class Binding implements CompiledOptimizer {
     this.numbers = numbers;
     this.plans = classes.map((each) => each.plan);
 
-    const kernels = kernelsOf(this.plans);
+    const kernels = [...(matrixStages?.kernels ?? []), ...kernelsOf(this.plans)];
     const contents = classes.map((each) => ({
       leaves: each.leaves,
       arrays: each.plan.arrays,
       columns: Math.max(
         ...phasesOf(each.plan).flatMap(({ passes }) => passes.map(({ columns }) => columns.length)),
       ),
+      work: matrixStages?.workElements(phasesOf(each.plan), each.leaves) ?? 0,
     }));
     this.layout = layOut(contents, dtype, frameBytes(kernels));
     const memory = backend.allocate(this.layout.bytes);
     const loaded = backend.load(kernels, dtype, memory, this.layout.scratch);
-    this.executor = new Executor(
-      memory,
-      dtype,
-      new Map(kernels.map((kernel, i) => [kernel, loaded[i] as (typeof loaded)[number]])),
+    const loadedOf = new Map(
+      kernels.map((kernel, i) => [kernel, loaded[i] as (typeof loaded)[number]]),
     );
+    const runMatrixStage = matrixStages?.bind(memory, dtype, loadedOf, this.layout.work);
+    this.executor = new Executor(memory, dtype, loadedOf, runMatrixStage);
     this.executor.seed = seed;
     this.draws = kernels.some(draws);
-    this.warmUp(memory.buffer);
+    this.warmUp(memory.buffer, matrixStages?.kernels ?? []);
 
     this.globals = globalsOf(this.plans);
     this.classes = classes.map(
@@ -274,13 +286,13 @@ export class Binding implements CompiledOptimizer {
    * Pays at construction what the first steps would pay: the system hands out a page of fresh memory when it
    * is first touched, and first calls run in WebAssembly's baseline compiler until the optimised one is ready.
    */
-  private warmUp(buffer: ArrayBuffer): void {
+  private warmUp(buffer: ArrayBuffer, others: readonly Kernel[]): void {
     const bytes = new Uint8Array(buffer);
     for (let page = 0; page < bytes.length; page += 4096) {
       bytes[page] = 0;
     }
     const phases = this.plans.flatMap(({ step, inspected }) => [step, inspected ?? []].flat());
-    const kernels = [...phases.flatMap(kernelsOfPhase), GUARD];
+    const kernels = [...phases.flatMap(kernelsOfPhase), ...others, GUARD];
     for (const kernel of this.backend === "wasm" ? kernels : []) {
       this.executor.warmUp(kernel, this.layout.warmup, WARMUP_ELEMENTS, WARMUP_INSTRUCTIONS);
     }

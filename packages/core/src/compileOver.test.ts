@@ -21,6 +21,7 @@ import { adai } from "./optimizers/adai.ts";
 import { adam } from "./optimizers/adam.ts";
 import { adashift } from "./optimizers/adashift.ts";
 import { cpropAdam } from "./optimizers/cprop.ts";
+import { muon } from "./optimizers/muon.ts";
 import { sgd } from "./optimizers/sgd.ts";
 import { mulberry32 } from "./random.ts";
 import { chain } from "./transforms/chain.ts";
@@ -58,6 +59,7 @@ const OPTIMIZERS: readonly (readonly [string, Optimizer])[] = [
   ["sgd", sgd({ momentum: 0.9 })],
   ["adam", adam()],
   ["adashift max", adashift()],
+  ["muon", muon()],
   ["adashift none", adashift({ phi: "none", n: 3 })],
   ["adai", adai()],
   ["cprop", cpropAdam()],

@@ -2,7 +2,7 @@
  * An optimizer over arrays in a WebAssembly memory that belongs to somebody else, who may grow it: parameters and
  * gradients are read and written where they lie.
  *
- *     block = frames | warm-up | class | class | …      allocated from the owner: state and rings, no p and no g
+ *     block = frames | warm-up | working memory | class | class | …      allocated from the owner: state and rings, no p and no g
  *     p, g  = addresses, given anew for each call
  *
  * Plans, kernels and places of state are those of `compileOptimizer`; each leaf is driven as a class of its own, whose
@@ -28,11 +28,12 @@ import type { Changes, CompileOptions, StepResult } from "./compiledOptimizer.ts
 import type { Leaf, Leaves, NumericArray } from "./contracts.ts";
 import { NonFiniteError, requireOneOf, requireThat } from "./errors.ts";
 import type { LeafInfo } from "./expr/node.ts";
-import { drawsAnything, hasBf16, verifyProgram } from "./expr/verify.ts";
+import { drawsAnything, hasBf16, hasMatrixStages, verifyProgram } from "./expr/verify.ts";
 import { withStatistics } from "./inspect.ts";
 import { type Optimizer, requireOptimizer, toProgram } from "./optimizer.ts";
 import { Executor } from "./runtime/executor.ts";
 import { gradientSlot } from "./runtime/gradients.ts";
+import { bindMatrixStages, MATRIX_KERNELS, workElements } from "./runtime/matrixStages.ts";
 import { Numbers } from "./runtime/numbers.ts";
 import { commit, type Part, sequence } from "./runtime/sequence.ts";
 import { type Tensor, TensorClass } from "./runtime/tensor.ts";
@@ -122,6 +123,8 @@ class Over implements OverOptimizer {
   private readonly memory: BackendMemory;
   private readonly block: Address;
   private readonly warmup: Address;
+  private readonly work: Address;
+  private readonly matrixStages: boolean;
   private readonly kernels: readonly Kernel[];
   private readonly frames: readonly Address[];
   private readonly loaded: readonly LoadedKernel[];
@@ -175,7 +178,8 @@ class Over implements OverOptimizer {
       leaves: each.leaves.map((index) => leaves[index] as PlacedLeaf),
     }));
     const plans = planned.map((each) => each.plan);
-    this.kernels = kernelsOf(plans);
+    this.matrixStages = hasMatrixStages(program);
+    this.kernels = [...(this.matrixStages ? MATRIX_KERNELS : []), ...kernelsOf(plans)];
     const contents = planned.map((each) => ({
       leaves: each.leaves,
       // What lies elsewhere takes no place.
@@ -185,6 +189,7 @@ class Over implements OverOptimizer {
       columns: Math.max(
         ...phasesOf(each.plan).flatMap(({ passes }) => passes.map(({ columns }) => columns.length)),
       ),
+      work: workElements(phasesOf(each.plan), each.leaves),
     }));
     const bytesFrom = (origin: Address): number =>
       layOut(contents, "float32", frameBytes(this.kernels), origin).bytes - origin;
@@ -193,6 +198,7 @@ class Over implements OverOptimizer {
     this.block = memory.allocate(bytes);
     const layout = layOut(contents, "float32", frameBytes(this.kernels), this.block);
     this.warmup = layout.warmup;
+    this.work = layout.work;
     this.buffer = wasm.buffer;
     new Uint8Array(this.buffer, this.block, bytes).fill(0);
     this.loaded = backend.load(this.kernels, "float32", this.memory, layout.scratch);
@@ -401,7 +407,11 @@ class Over implements OverOptimizer {
       const frame = frameAt(kernel, buffer, this.frames[i] as Address);
       return [kernel, { frame, run: () => loaded.run() }];
     });
-    return new Executor(this.memory, "float32", new Map(framed));
+    const kernels = new Map(framed);
+    const runStage = this.matrixStages
+      ? bindMatrixStages(this.memory, "float32", kernels, this.work)
+      : undefined;
+    return new Executor(this.memory, "float32", kernels, runStage);
   }
 }
 

@@ -53,6 +53,7 @@ export {
   min,
   mul,
   neg,
+  newtonSchulz,
   not,
   or,
   pow,
@@ -66,7 +67,7 @@ export {
   uniform,
   windowSum,
 } from "./expr/build.ts";
-export type { Choice, Expr, LeafInfo, Scope } from "./expr/node.ts";
+export type { Choice, Expr, LeafInfo, NewtonSchulz, Scope } from "./expr/node.ts";
 export type { Guard, GuardedResult, GuardOptions } from "./guard.ts";
 export { guard } from "./guard.ts";
 export type { Magnitude, Statistics, TensorStatistics, ValueStatistics } from "./inspect.ts";
@@ -125,6 +126,8 @@ export type { LarsOptions } from "./optimizers/lars.ts";
 export { lars } from "./optimizers/lars.ts";
 export type { LionOptions } from "./optimizers/lion.ts";
 export { lion } from "./optimizers/lion.ts";
+export type { MuonCoefficients, MuonOptions } from "./optimizers/muon.ts";
+export { muon } from "./optimizers/muon.ts";
 export type { NadamOptions } from "./optimizers/nadam.ts";
 export { nadam } from "./optimizers/nadam.ts";
 export type { PadamOptions } from "./optimizers/padam.ts";

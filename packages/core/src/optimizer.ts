@@ -129,7 +129,7 @@ export interface Optimizer<K extends string = string> {
  *
  * @param name - lower-case, the name errors and checkpoints show.
  * @param state - what it keeps; keys are the names in checkpoints and must not be `g`, `p`, `t`, `lr`, `learningRate`, a numbered
- * `window` or `history`, or a property that every object has.
+ * `window`, `history` or `matrix`, or a property that every object has.
  * @param hyperparameters - numbers that can be changed while training, checked here; keys as for state.
  * @param step - the program; see `Optimizer`.
  * @throws RangeError for a hyperparameter out of range, TypeError for a key that is taken.
@@ -268,7 +268,7 @@ const INPUTS: readonly string[] = ["g", "p", "t", "lr", "learningRate"];
 
 /** Names of inputs, of the arrays that the planner adds, and of what every object inherits. */
 function isReserved(key: string): boolean {
-  return INPUTS.includes(key) || /^(window|history)\d+$/.test(key) || key in {};
+  return INPUTS.includes(key) || /^(window|history|matrix)\d+$/.test(key) || key in {};
 }
 
 /** Calls the program with inputs named after the arrays they stand for. */

@@ -17,6 +17,7 @@ import { fastAdaBelief, sadam } from "./optimizers/fastAdaBelief.ts";
 import { lamb } from "./optimizers/lamb.ts";
 import { lars } from "./optimizers/lars.ts";
 import { lion } from "./optimizers/lion.ts";
+import { muon } from "./optimizers/muon.ts";
 import { nadam } from "./optimizers/nadam.ts";
 import { padam } from "./optimizers/padam.ts";
 import { prodigy } from "./optimizers/prodigy.ts";
@@ -132,6 +133,17 @@ export const CATALOGUE: readonly (readonly [string, Optimizer, number, number])[
   ["lars nesterov l2", lars({ nesterov: true, eps: 1e-3, weightDecay: 1e-3 }), 5, 4],
   ["lars optax l2", lars({ momentum: 0.5, convention: "optax", weightDecay: 1e-3 }), 20, 4],
   ["lars no momentum", lars({ momentum: 0 }), 50, 0],
+  ["muon", muon({ auxiliary: lion() }), 0.02, 4],
+  // Vectors too: a single row each.
+  ["muon everywhere", muon({ mask: "**", rms: 0.2, nsSteps: 3 }), 0.05, 4],
+  [
+    "muon torch decoupled",
+    muon({ convention: "torch", mask: "**", nesterov: false, weightDecay: 1e-3 }),
+    0.02,
+    4,
+  ],
+  ["clip+muon", chain(clipByGlobalNorm(1), muon({ mask: "**" })), 0.02, 4],
+  ["cprop(muon)", cprop(muon({ mask: "**" })), 0.02, 12],
   ["scheduleFreeSgd", scheduleFreeSgd(), 0.1, 4],
   [
     "scheduleFreeSgd l2",

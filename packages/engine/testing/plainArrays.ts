@@ -41,6 +41,12 @@ export const plainArrays: ArrayOps<A> = {
   select: (cond, a, b) => map((c = 0, x = 0, y = 0) => (c === 1 ? x : y), cond, a, b),
   total: (a, over) => (over === "column" ? a : Float64Array.of(a.reduce((sum, x) => sum + x, 0))),
   largest: (a, over) => (over === "column" ? a : Float64Array.of(Math.max(...a))),
+  // A vector is a single row: times the column of another one number, and one number times it a row.
+  product: (a, b, transposed) =>
+    transposed === "b"
+      ? Float64Array.of(a.reduce((sum, x, i) => sum + x * (b[i] as number), 0))
+      : map((x = 0, y = 0) => x * y, a, b),
+  reshape: (a) => a,
   spread: (a, shape) => map((x = 0, y = 0) => x + y, a, new Float64Array(sizeOf(shape))),
   sizeOf: (a) => a.length,
 };

@@ -289,6 +289,7 @@ function compute(op: Expr["op"], a: number, b: number, c: () => number): number 
     case "delay":
     case "window":
     case "reduce":
+    case "newtonSchulz":
     case "choose":
     case "erf":
     case "cosPi":

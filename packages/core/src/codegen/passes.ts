@@ -1,6 +1,6 @@
 /** What a plan is: arrays, and for each call of the optimizer the passes over them and the host's part between. */
 
-import type { ReduceOver, Scope } from "../expr/node.ts";
+import type { NewtonSchulz, ReduceOver, Scope } from "../expr/node.ts";
 import type { ProgramPhase } from "../optimizer.ts";
 import type { HostProgram, Slot } from "./host.ts";
 import type { Kernel } from "./kernel.ts";
@@ -12,6 +12,8 @@ export interface ArraySpec {
   readonly init: number | "params";
   /** How its elements are kept; in the dtype of the program where absent. */
   readonly format?: "bf16";
+  /** Whether it holds nothing between steps. */
+  readonly work?: true;
 }
 
 /** What a kernel's stream runs over: an array as it was `delay` steps ago, or the numbers of the columns. */
@@ -41,12 +43,20 @@ export interface Reduction {
   readonly slot: Slot;
 }
 
+/** What happens to an array of one tensor after a pass has written it: `newtonSchulz` of what it holds. */
+export interface MatrixStage {
+  readonly array: number;
+  readonly coefficients: NewtonSchulz;
+}
+
 export interface Pass {
   readonly steady: Variant;
   /** For the blocks whose windows are summed anew this step; absent without windows. */
   readonly refresh?: Variant | undefined;
   /** What the kernel reduces, in its order. */
   readonly reductions: readonly Reduction[];
+  /** Run once the pass is over; absent where there is none. */
+  readonly matrices?: readonly MatrixStage[];
   /** Numbers of the columns that the kernel reads or makes; its column streams are indices into them. */
   readonly columns: readonly ColumnSpec[];
   /** Whether each tensor needs a run of its own: it is reduced, or scaled by a number of its own. */

@@ -37,6 +37,8 @@ import { directWindow, recursiveWindow, windowState } from "./windows.ts";
 interface Root {
   readonly array: number;
   readonly expr: Expr;
+  /** Set where what is stored becomes something else before the next pass. */
+  readonly matrix?: Expr & { op: "newtonSchulz" };
 }
 
 /**
@@ -131,6 +133,7 @@ class ArrayBuilder {
   private readonly stateArray = new Map<string, number>();
   private readonly ringArray = new Map<Expr, number>();
   private readonly windows = new Map<Expr, string>();
+  private readonly matrixArray = new Map<Expr, number>();
   private readonly rewriter: Rewriter;
 
   constructor(program: Program, rewriter: Rewriter) {
@@ -157,6 +160,20 @@ class ArrayBuilder {
     }
   }
 
+  /** The operands of matrix stages below expressions, and where they are worked on. */
+  matrices(roots: readonly Expr[]): Root[] {
+    return reachable(roots, operands).flatMap((e) => {
+      if (e.op !== "newtonSchulz") {
+        return [];
+      }
+      const name = `matrix${this.matrixArray.size}`;
+      const array =
+        this.matrixArray.get(e) ?? this.specs.push({ name, slots: 1, init: 0, work: true }) - 1;
+      this.matrixArray.set(e, array);
+      return [{ array, expr: e.a, matrix: e }];
+    });
+  }
+
   state(key: string): number {
     return this.stateArray.get(key) as number;
   }
@@ -165,6 +182,9 @@ class ArrayBuilder {
   stream(e: Expr): Stream | undefined {
     if (e.op === "delay" && scopeOf(e) === "element") {
       return { array: this.ringArray.get(e.a) as number, delay: e.steps };
+    }
+    if (e.op === "newtonSchulz") {
+      return { array: this.matrixArray.get(e) as number, delay: 0 };
     }
     if (e.op === "input" && e.scope === "element") {
       const array = e.name === "p" ? PARAMS : e.name === "g" ? GRADIENT : this.state(e.name);
@@ -239,7 +259,7 @@ class PhasePlanner {
   plan(
     name: string,
     status: ProgramPhase["status"],
-    roots: readonly Root[],
+    results: readonly Root[],
     next: Readonly<Record<string, Expr>>,
     inspect: Inspected,
     looksBack: boolean,
@@ -249,6 +269,8 @@ class PhasePlanner {
     const levelOf = levels(refresh, this.sites);
     const queues: ReadonlyMap<Expr, number> = looksBack ? arrays.queues : new Map();
     const others = [...Object.values(next), ...Object.values(inspect), ...queues.keys()];
+    const matrices = arrays.matrices([...results.map(({ expr }) => expr), ...others]);
+    const roots = [...results, ...matrices];
     const everything = [...roots.map(({ expr }) => expr), ...others];
     const reduces = reachable(everything, operands).filter((e) => e.op === "reduce");
     // Reduced in passes; the host reduces what is narrower.
@@ -279,7 +301,7 @@ class PhasePlanner {
           columns,
         );
         for (const root of roots) {
-          if ((stores.get(root) as number) < pass) {
+          if (root.matrix === undefined && (stores.get(root) as number) < pass) {
             builder.preload(root.expr, { array: root.array, delay: 0 });
           }
         }
@@ -292,14 +314,20 @@ class PhasePlanner {
         );
       };
       const variant = build(steady);
+      const stages = matrices.flatMap(({ array, expr, matrix }) =>
+        matrix !== undefined && levelOf(expr) === pass
+          ? [{ array, coefficients: matrix.coefficients }]
+          : [],
+      );
       return {
         steady: variant,
         refresh: arrays.hasWindows ? build(refresh) : undefined,
         reductions: own
           .filter((e) => e.over !== "column")
           .map((e) => ({ kind: e.kind, over: e.over, slot: host.slot(e) })),
+        ...(stages.length > 0 && { matrices: stages }),
         columns,
-        perTensor: own.length > 0 || variant.perTensor,
+        perTensor: stages.length > 0 || own.length > 0 || variant.perTensor,
         perRow: columns.length > 0 || variant.perRow || own.some(({ over }) => over === "row"),
       };
     });
@@ -328,7 +356,7 @@ class PhasePlanner {
         cuts.stored(e) ? [] : elementOperands(variant(e)),
       )) {
         const from = cuts.stored(node) ? undefined : arrays.stream(variant(node));
-        if (from === undefined || !("array" in from)) {
+        if (from === undefined || !("array" in from) || node.op === "newtonSchulz") {
           continue;
         }
         // A ring's oldest slot is the one that the new value overwrites.
@@ -375,9 +403,11 @@ function reachable(roots: readonly Expr[], next: (e: Expr) => readonly Expr[]): 
   return order;
 }
 
-/** What a kernel needs of the same step: not the operand of a delay, nor anything that the host knows. */
+/** What a kernel needs of the same step: not the operand of a delay or a matrix stage, nor anything that the host knows. */
 function elementOperands(e: Expr): readonly Expr[] {
-  return e.op === "delay" ? [] : operands(e).filter((operand) => scopeOf(operand) === "element");
+  return e.op === "delay" || e.op === "newtonSchulz"
+    ? []
+    : operands(e).filter((operand) => scopeOf(operand) === "element");
 }
 
 interface Cuts {
@@ -398,7 +428,9 @@ function placeStores(
     moved = false;
     for (let pass = 1; pass < passCount; pass++) {
       const earlier = roots.filter((root) => (placed.get(root) as number) < pass);
-      const stored = new Set(earlier.map((root) => root.expr));
+      const stored = new Set(
+        earlier.flatMap(({ expr, matrix }) => (matrix === undefined ? [expr] : [])),
+      );
       const read = oldReads(pass, {
         placed: (root) => placed.get(root) as number,
         stored: (e) => stored.has(e),

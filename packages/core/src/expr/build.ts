@@ -1,6 +1,6 @@
 /** Constructors of expressions, named as in the formulas. Numbers stand for constants. */
 
-import type { Choice, Expr, LeafInfo, ReduceOver, Scope } from "./node.ts";
+import type { Choice, Expr, LeafInfo, NewtonSchulz, ReduceOver, Scope } from "./node.ts";
 
 /** An expression, or a number where a constant is meant. */
 export type Operand = Expr | number;
@@ -145,6 +145,14 @@ export function delay(a: Expr, steps: number): Expr {
 /** Σ_{i<length} decayⁱ · aₜ₋ᵢ. */
 export function windowSum(a: Expr, decay: number, length: number): Expr {
   return { op: "window", a, decay, length };
+}
+
+/**
+ * The leaf as a matrix X after X ← (a + b XXᵀ + c (XXᵀ)²) X for each [a, b, c] in turn: its singular values σ go to aσ + bσ³ + cσ⁵,
+ * its singular vectors stay. In the dtype, and 5 numbers an element of working memory for the largest leaf.
+ */
+export function newtonSchulz(x: Operand, coefficients: NewtonSchulz): Expr {
+  return { op: "newtonSchulz", a: wrap(x), coefficients };
 }
 
 /** The sum over a row, a column, the tensor, or all tensors; in the dtype over a column, in float64 otherwise. */

@@ -176,6 +176,11 @@ class Evaluation {
       }
       case "reduce":
         return this.reduce(e, index);
+      case "newtonSchulz":
+        return e.coefficients.reduce(
+          (x, abc) => newtonSchulzStep(x, matrixOf(leaf.shape), abc),
+          this.spread(e.a, "element", index),
+        );
       default: {
         const scope = this.scope(e);
         const values = operands(e).map((operand) => this.spread(operand, scope, index));
@@ -273,7 +278,7 @@ function place(from: Scope, to: Scope, { shape }: LeafInfo): (i: number) => numb
 
 type Elementwise = Exclude<
   Expr["op"],
-  "const" | "input" | "random" | "delay" | "window" | "reduce" | "choose"
+  "const" | "input" | "random" | "delay" | "window" | "reduce" | "newtonSchulz" | "choose"
 >;
 
 /** Truth values are 1 and 0. `exponent` and `exp2i` are those of float64; erf is summed to the last bit that counts. */
@@ -312,6 +317,41 @@ const OPERATIONS: Readonly<Record<Elementwise, (...x: number[]) => number>> = {
   or: (a = 0, b = 0) => (a !== 0 || b !== 0 ? 1 : 0),
   select: (cond = 0, a = 0, b = 0) => (cond !== 0 ? a : b),
 };
+
+/** aX + (bG + cG²) X with G = XXᵀ, or aX + X (bG + cG²) with G = XᵀX where that is smaller. */
+function newtonSchulzStep(
+  x: Float64Array,
+  { rows, columns }: { readonly rows: number; readonly columns: number },
+  [a, b, c]: readonly [number, number, number],
+): Float64Array {
+  const wide = rows <= columns;
+  const size = wide ? rows : columns;
+  const gram = wide
+    ? product(rows, columns, rows, x, transposed(rows, columns, x))
+    : product(columns, rows, columns, transposed(rows, columns, x), x);
+  const squared = product(size, size, size, gram, gram);
+  const mixed = gram.map((each, i) => b * each + c * (squared[i] as number));
+  const moved = wide
+    ? product(rows, rows, columns, mixed, x)
+    : product(rows, columns, columns, x, mixed);
+  return moved.map((each, i) => a * (x[i] as number) + each);
+}
+
+/** The m × n matrix AB, with A of m × k and B of k × n. */
+function product(m: number, k: number, n: number, a: Float64Array, b: Float64Array): Float64Array {
+  return Float64Array.from({ length: m * n }, (_, at) => {
+    const [i, j] = [Math.floor(at / n), at % n];
+    let sum = 0;
+    for (let l = 0; l < k; l++) {
+      sum += (a[i * k + l] as number) * (b[l * n + j] as number);
+    }
+    return sum;
+  });
+}
+
+function transposed(rows: number, columns: number, x: Float64Array): Float64Array {
+  return x.map((_, at) => x[(at % rows) * columns + Math.floor(at / rows)] as number);
+}
 
 /** erf x = 2/√π e^(−x²) Σ 2ᵏ x^(2k+1) / (1·3·…·(2k+1)): all terms of one sign, so no cancellation. */
 function erfSeries(x: number): number {

@@ -94,6 +94,7 @@ function compile(e: Expr, names: readonly string[], dtype: DType): (...x: number
       case "delay":
       case "window":
       case "reduce":
+      case "newtonSchulz":
       case "choose":
       case "random":
       case "bf16":

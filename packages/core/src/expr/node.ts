@@ -69,8 +69,16 @@ export type Expr =
       readonly domain?: string;
       readonly a: Expr;
     }
+  /**
+   * The leaf as a matrix X after X ← (a + b XXᵀ + c (XXᵀ)²) X for each [a, b, c] in turn, XᵀX standing on the other side where
+   * there are more rows than columns: an odd polynomial of the singular values.
+   */
+  | { readonly op: "newtonSchulz"; readonly a: Expr; readonly coefficients: NewtonSchulz }
   /** The branch that the leaf's path and shape decide on; none is left once a program is specialised to a leaf. */
   | { readonly op: "choose"; readonly choice: Choice; readonly branches: readonly Expr[] };
+
+/** a, b and c of each iteration. */
+export type NewtonSchulz = readonly (readonly [a: number, b: number, c: number])[];
 
 export type ReduceOver = "row" | "column" | "tensor" | "all";
 
@@ -90,6 +98,7 @@ export function operands(e: Expr): readonly Expr[] {
     case "delay":
     case "window":
     case "reduce":
+    case "newtonSchulz":
     case "neg":
     case "abs":
     case "sqrt":
@@ -165,7 +174,7 @@ export function scopeOf(e: Expr, memo: Map<Expr, Scope> = new Map()): Scope {
   let scope: Scope;
   if (e.op === "input") {
     scope = e.scope;
-  } else if (e.op === "random") {
+  } else if (e.op === "random" || e.op === "newtonSchulz") {
     scope = "element";
   } else if (e.op === "reduce") {
     scope = e.over === "all" ? "step" : e.over;

@@ -35,6 +35,9 @@ export function verifyProgram(program: Program): void {
     if (contains([program.evaluation], (e) => e.op === "random")) {
       fail(program, "the parameter to evaluate with must not be random, got a draw in it");
     }
+    if (contains([program.evaluation], isMatrixStage)) {
+      fail(program, "the parameter to evaluate with must need no matrix product, got one in it");
+    }
   }
   for (const e of seen) {
     if ((e.op === "delay" || e.op === "window") && !past.has(e)) {
@@ -49,6 +52,15 @@ export function verifyProgram(program: Program): void {
 /** Whether a program rounds to bfloat16. */
 export function hasBf16(program: Program): boolean {
   return holds(program, (e) => e.op === "bf16" || e.op === "bf16Stochastic");
+}
+
+/** Whether a program multiplies matrices. */
+export function hasMatrixStages(program: Program): boolean {
+  return holds(program, isMatrixStage);
+}
+
+function isMatrixStage({ op }: Expr): boolean {
+  return op === "newtonSchulz";
 }
 
 /** Whether a program draws. */
@@ -151,6 +163,15 @@ function verifyNode(program: Program, e: Expr): void {
       operands(e).forEach((operand) => {
         requireNumber(program, operand, `an operand of \`${e.op}\``);
       });
+      return;
+    case "newtonSchulz":
+      if (!e.coefficients.every((each) => each.length === 3 && each.every(Number.isFinite))) {
+        fail(
+          program,
+          `coefficients of \`newtonSchulz\` must be three numbers an iteration, got ${JSON.stringify(e.coefficients)}`,
+        );
+      }
+      requireNumber(program, e.a, "the operand of `newtonSchulz`");
       return;
     case "delay":
       if (!(Number.isSafeInteger(e.steps) && e.steps >= 1)) {

@@ -16,6 +16,7 @@ import type { Pass, Stream, Variant } from "../codegen/passes.ts";
 import { refreshRange } from "../codegen/windows.ts";
 import type { NumericArray } from "../contracts.ts";
 import { keyOf } from "../expr/draw.ts";
+import type { RunMatrixStage } from "./matrixStages.ts";
 import type { PassCall } from "./sequence.ts";
 import type { Tensor, TensorClass } from "./tensor.ts";
 
@@ -32,20 +33,36 @@ export class Executor {
   private readonly memory: BackendMemory;
   private readonly dtype: DType;
   private readonly loaded: ReadonlyMap<Kernel, LoadedKernel>;
+  private readonly runMatrixStage: RunMatrixStage | undefined;
 
   /** Of all draws. */
   seed = 0;
   /** The key of the draws of the call that runs. */
   private key = 0;
 
-  constructor(memory: BackendMemory, dtype: DType, loaded: ReadonlyMap<Kernel, LoadedKernel>) {
+  /** `runMatrixStage` may be absent where no plan has matrix stages. */
+  constructor(
+    memory: BackendMemory,
+    dtype: DType,
+    loaded: ReadonlyMap<Kernel, LoadedKernel>,
+    runMatrixStage?: RunMatrixStage,
+  ) {
+    this.runMatrixStage = runMatrixStage;
     this.memory = memory;
     this.dtype = dtype;
     this.loaded = loaded;
   }
 
   /** Runs a pass over its tensors; what it reduces stands in the first tensor's values afterwards. */
-  run({ owner, phase, pass, first, last }: PassCall): void {
+  run(call: PassCall): void {
+    this.runKernels(call);
+    const { owner, pass, first } = call;
+    for (const stage of pass.matrices ?? []) {
+      this.runMatrixStage?.(stage, owner.address(stage.array, 0, first.extent.start), first.matrix);
+    }
+  }
+
+  private runKernels({ owner, phase, pass, first, last }: PassCall): void {
     if (pass.steady.kernel.stores.length + pass.reductions.length === 0) {
       return;
     }

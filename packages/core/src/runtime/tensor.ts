@@ -50,8 +50,8 @@ export class TensorClass {
 
   /** Steps of an array that outlive the current one: of the gradient's ring, all but the slot written next. */
   kept(array: number): number {
-    const slots = this.plan.arrays[array]?.slots ?? 0;
-    return array === PARAMS ? 0 : array === GRADIENT ? slots - 1 : slots;
+    const { slots, work } = this.plan.arrays[array] as ArraySpec;
+    return array === PARAMS || work ? 0 : array === GRADIENT ? slots - 1 : slots;
   }
 }
 

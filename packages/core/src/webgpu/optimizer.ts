@@ -26,7 +26,7 @@ import { refreshRange } from "../codegen/windows.ts";
 import type { Changes, CompileOptions, StepOptions, StepResult } from "../compiledOptimizer.ts";
 import type { Leaf, Leaves } from "../contracts.ts";
 import { NonFiniteError, requireOneOf, requireThat } from "../errors.ts";
-import { drawsAnything, hasBf16, verifyProgram } from "../expr/verify.ts";
+import { drawsAnything, hasBf16, hasMatrixStages, verifyProgram } from "../expr/verify.ts";
 import { statisticsOf, withStatistics } from "../inspect.ts";
 import { type Optimizer, requireOptimizer, toProgram } from "../optimizer.ts";
 import { acceptGradients, type Gradients, gradientSlot } from "../runtime/gradients.ts";
@@ -117,6 +117,13 @@ export async function compileOnDevice(
     !hasBf16(program) && !drawsAnything(program),
     where,
     `the device has neither draws nor bfloat16, which "${optimizer.name}" needs`,
+    optimizer.name,
+    "compile it for wasm or js",
+  );
+  requireThat(
+    !hasMatrixStages(program),
+    where,
+    `the device has no matrix products, which "${optimizer.name}" needs`,
     optimizer.name,
     "compile it for wasm or js",
   );

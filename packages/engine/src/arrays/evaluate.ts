@@ -93,6 +93,8 @@ export class Evaluation<T> {
         return this.value(directWindow(e), leaf);
       case "reduce":
         return e.over === "all" ? this.reduceAll(e) : this.reduce(e, e.over, leaf);
+      case "newtonSchulz":
+        return this.newtonSchulz(e, leaf);
       case "choose":
         throw new TypeError("evaluate: a program must be specialised to its leaves, got a choice");
       case "select":
@@ -214,6 +216,32 @@ export class Evaluation<T> {
       return kind === "sum" ? this.ops.mul(one, terms) : one;
     }
     return reduce(size === whole ? a : this.ops.spread(a, shape), over);
+  }
+
+  /** (aI + bG + cG²) X with G = XXᵀ, or X on the other side with G = XᵀX where that is smaller. */
+  private newtonSchulz(
+    { a: operand, coefficients }: Expr & { op: "newtonSchulz" },
+    leaf: number,
+  ): Value<T> {
+    const { ops } = this;
+    const { shape } = this.leaf(leaf);
+    const { rows, columns } = matrixOf(shape);
+    const value = this.value(operand, leaf);
+    if (rows * columns === 0) {
+      return value;
+    }
+    if (typeof value === "number") {
+      // A program iterates on what it made of the gradient.
+      throw new TypeError("evaluate: a matrix stage must run over an array of elements, got none");
+    }
+    const wide = rows <= columns;
+    let x = ops.reshape(value, [rows, columns]);
+    for (const [a, b, c] of coefficients) {
+      const gram = ops.product(x, x, wide ? "b" : "a");
+      const mixed = ops.add(ops.mul(gram, b), ops.mul(ops.product(gram, gram), c));
+      x = ops.add(ops.mul(x, a), wide ? ops.product(mixed, x) : ops.product(x, mixed));
+    }
+    return ops.reshape(x, shape);
   }
 
   private reduceAll(e: Expr & { op: "reduce" }): Value<T> {

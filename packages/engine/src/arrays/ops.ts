@@ -29,6 +29,10 @@ export type ArrayOps<T> = {
   readonly total: (a: T, over: Over) => T;
   /** The largest over `over`; never asked of an array without elements. */
   readonly largest: (a: T, over: Over) => T;
+  /** AB of two arrays of two axes, Aᵀ or Bᵀ standing for the one that `transposed` names. */
+  readonly product: (a: T, b: T, transposed?: "a" | "b") => T;
+  /** The same numbers, in order, in another shape. */
+  readonly reshape: (a: T, shape: readonly number[]) => T;
   /** The array broadcast to a shape. */
   readonly spread: (a: T, shape: readonly number[]) => T;
   readonly sizeOf: (a: T) => number;

@@ -57,6 +57,16 @@ export function ownedOps(): OwnedOps {
     select: (cond, a, b) => own(np.where(cond.ref, lend(a), lend(b))),
     total: (a, over) => own(reduced(np.sum, a.ref, over)),
     largest: (a, over) => own(reduced(np.max, a.ref, over)),
+    product: (a, b, transposed) => {
+      const [left, right] = [a.ref, b.ref];
+      return own(
+        np.matmul(
+          transposed === "a" ? np.transpose(left) : left,
+          transposed === "b" ? np.transpose(right) : right,
+        ),
+      );
+    },
+    reshape: (a, shape) => own(np.reshape(a.ref, [...shape])),
     spread: (a, shape) => own(np.broadcastTo(a.ref, [...shape])),
     sizeOf: (a) => a.size,
   };

@@ -51,6 +51,8 @@ export function tidyOps(): TidyOps {
     select: (cond, a, b) => make(tf.where(cond, a, b)),
     total: (a, over) => make(reduced(tf.sum, a, over)),
     largest: (a, over) => make(reduced(tf.max, a, over)),
+    product: (a, b, transposed) => make(tf.matMul(a, b, transposed === "a", transposed === "b")),
+    reshape: (a, shape) => make(tf.reshape(a, [...shape])),
     spread: (a, shape) => make(tf.broadcastTo(a, [...shape] as tf.Tensor["shape"])),
     sizeOf: (a) => a.size,
   };

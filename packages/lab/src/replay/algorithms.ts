@@ -20,6 +20,8 @@ import {
   lamb,
   lars,
   lion,
+  type MuonCoefficients,
+  muon,
   nadam,
   type Optimizer,
   padam,
@@ -324,6 +326,37 @@ const ALGORITHMS: Readonly<Record<string, (read: Reader) => Optimizer>> = {
         convention: read.text<"paper" | "optax">("convention"),
       }),
     ),
+  muon: (read) => {
+    const isTorch = conventionOf(read) === "torch";
+    const auxiliary = new Reader(read.record("auxiliary"));
+    const own = auxiliary.any("type") === "adam" ? adamOf(auxiliary) : undefined;
+    if (own === undefined) {
+      throw new UnsupportedError("auxiliary other than adam");
+    }
+    const rates = [auxiliary.number("lr"), read.number("lr")];
+    const [rate = 1, common = 1] = rates;
+    only(read, "adjust", "original", "match_rms_adamw");
+    const matches = read.text("adjust") === "match_rms_adamw";
+    const optimizer = muon({
+      ...given({
+        momentum: read.number("momentum"),
+        nesterov: read.flag("nesterov"),
+        nsSteps: read.number("nsSteps"),
+        nsCoefficients: read.any("nsCoefficients") as MuonCoefficients | undefined,
+        eps: read.number("eps"),
+        weightDecay: read.number("weightDecay"),
+        rms: matches ? 0.2 : read.number("consistentRms"),
+      }),
+      convention: isTorch ? "torch" : "optax",
+      auxiliary:
+        auxiliary.flag("nesterov") === true ? nadam({ ...own, convention: "optax" }) : adam(own),
+      auxiliaryScale: rate / common,
+    });
+    if (auxiliary.leftOver.length > 0) {
+      throw new UnsupportedError(`auxiliary option ${auxiliary.leftOver.join(", ")}`);
+    }
+    return optimizer;
+  },
   schedulefree: (read) => {
     // The two differ in AdamW alone.
     only(read, "convention", "optax");
