@@ -57,6 +57,7 @@ export {
   not,
   or,
   pow,
+  roundoff,
   select,
   size,
   sqrt,

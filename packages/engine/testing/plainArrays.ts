@@ -17,6 +17,7 @@ const binary = (f: (x: number, y: number) => number) => (a: Value<A>, b: Value<A
   map((x = 0, y = 0) => f(x, y), a, b);
 
 export const plainArrays: ArrayOps<A> = {
+  roundoff: 2 ** -53,
   neg: unary((x) => -x),
   abs: unary(Math.abs),
   sqrt: unary(Math.sqrt),

@@ -282,6 +282,7 @@ function compute(op: Expr["op"], a: number, b: number, c: () => number): number 
     case "select":
       return a !== 0 ? b : c();
     case "const":
+    case "roundoff":
     case "input":
     case "random":
     case "bf16":

@@ -63,6 +63,8 @@ export interface Pass {
   readonly perTensor: boolean;
   /** Whether each row needs a run of its own. */
   readonly perRow: boolean;
+  /** Where a truth value stands: whether anybody reads what the pass reduces; it always runs where absent. */
+  readonly needed?: Slot;
 }
 
 /** A reduction over all tensors: where each leaves its share, and finds the total once pass number `pass` is over. */

@@ -16,6 +16,7 @@ import { expandMath } from "../expr/math.ts";
 import { type Expr, operands, scopeOf, withOperands } from "../expr/node.ts";
 import { Rewriter } from "../expr/rewrite.ts";
 import type { Program, ProgramPhase } from "../optimizer.ts";
+import { demand } from "./demand.ts";
 import { HostBuilder, type Slot } from "./host.ts";
 import type { DType } from "./kernel.ts";
 import { type Built, KernelBuilder } from "./kernelBuilder.ts";
@@ -272,7 +273,8 @@ class PhasePlanner {
     const matrices = arrays.matrices([...results.map(({ expr }) => expr), ...others]);
     const roots = [...results, ...matrices];
     const everything = [...roots.map(({ expr }) => expr), ...others];
-    const reduces = reachable(everything, operands).filter((e) => e.op === "reduce");
+    const nodes = reachable(everything, operands);
+    const reduces = nodes.filter((e) => e.op === "reduce");
     // Reduced in passes; the host reduces what is narrower.
     const inPasses = reduces.filter((e) => scopeOf(e.a) === "element");
     const passCount =
@@ -291,6 +293,7 @@ class PhasePlanner {
       return this.oldReads(work, cuts);
     });
 
+    const neededIn = demand(everything, nodes, levelOf);
     const host = new HostBuilder(passCount + 1, levelOf, (e) => rewriter.rewrite(e), queues);
     const passes = Array.from({ length: passCount }, (_, pass): Pass => {
       const own = inPasses.filter((e) => levelOf(e.a) === pass);
@@ -319,6 +322,7 @@ class PhasePlanner {
           ? [{ array, coefficients: matrix.coefficients }]
           : [],
       );
+      const needed = variant.kernel.stores.length === 0 ? neededIn(own, pass) : undefined;
       return {
         steady: variant,
         refresh: arrays.hasWindows ? build(refresh) : undefined,
@@ -329,6 +333,7 @@ class PhasePlanner {
         columns,
         perTensor: stages.length > 0 || own.length > 0 || variant.perTensor,
         perRow: columns.length > 0 || variant.perRow || own.some(({ over }) => over === "row"),
+        ...(needed !== undefined && { needed: host.slot(rewriter.rewrite(needed)) }),
       };
     });
     const slots = (record: Readonly<Record<string, Expr>>): [string, Slot][] =>
@@ -369,7 +374,7 @@ class PhasePlanner {
   }
 }
 
-/** Functions over elements become programs of exact operations; over tensors the host computes them. */
+/** Functions over elements become programs of exact operations, the host computes others; the dtype is known from here on. */
 function expandOverElements(root: Expr, dtype: DType, rewriter: Rewriter): Expr {
   const memo = new Map<Expr, Expr>();
   const scopes = new Map();
@@ -378,7 +383,10 @@ function expandOverElements(root: Expr, dtype: DType, rewriter: Rewriter): Expr 
     if (known !== undefined) {
       return known;
     }
-    const inner = withOperands(e, operands(e).map(walk));
+    const inner: Expr =
+      e.op === "roundoff"
+        ? { op: "const", value: ROUNDOFF[dtype] }
+        : withOperands(e, operands(e).map(walk));
     const isFunction = ["exp", "expm1", "log", "erf", "tanh", "cosPi", "pow"].includes(inner.op);
     const expanded =
       isFunction && scopeOf(inner, scopes) === "element" ? expandMath(inner, dtype) : inner;
@@ -387,6 +395,8 @@ function expandOverElements(root: Expr, dtype: DType, rewriter: Rewriter): Expr 
   };
   return rewriter.rewrite(walk(root));
 }
+
+const ROUNDOFF: Readonly<Record<DType, number>> = { float32: 2 ** -24, float64: 2 ** -53 };
 
 /** Every node that `next` leads to from the roots, operands before users. */
 function reachable(roots: readonly Expr[], next: (e: Expr) => readonly Expr[]): Expr[] {

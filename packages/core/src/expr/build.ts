@@ -9,6 +9,11 @@ export function wrap(x: Operand): Expr {
   return typeof x === "number" ? { op: "const", value: x } : x;
 }
 
+/** The unit roundoff of the arrays' dtype: 2⁻²⁴ of float32, 2⁻⁵³ of float64. */
+export function roundoff(): Expr {
+  return { op: "roundoff" };
+}
+
 /** A named input: `g`, `p`, `t`, `lr`, a hyperparameter, or a state of the given scope. */
 export function input(name: string, scope: Scope): Expr {
   return { op: "input", name, scope };
@@ -124,7 +129,10 @@ export function or(a: Expr, b: Expr): Expr {
 export function not(a: Expr): Expr {
   return { op: "not", a };
 }
-/** `a` where `cond` holds, else `b`; the branch not taken may be NaN. */
+/**
+ * `a` where `cond` holds, else `b`; the branch not taken may be NaN. Where `cond` is one number a step or a tensor, a
+ * pass over elements whose reductions only the branch not taken reads is not run.
+ */
 export function select(cond: Expr, a: Operand, b: Operand): Expr {
   return { op: "select", cond, a: wrap(a), b: wrap(b) };
 }

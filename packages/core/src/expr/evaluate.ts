@@ -156,6 +156,8 @@ class Evaluation {
     switch (e.op) {
       case "const":
         return Float64Array.of(e.value);
+      case "roundoff":
+        return Float64Array.of(2 ** -53);
       case "input":
         return this.input(e.name, index);
       case "random": {
@@ -278,7 +280,15 @@ function place(from: Scope, to: Scope, { shape }: LeafInfo): (i: number) => numb
 
 type Elementwise = Exclude<
   Expr["op"],
-  "const" | "input" | "random" | "delay" | "window" | "reduce" | "newtonSchulz" | "choose"
+  | "const"
+  | "roundoff"
+  | "input"
+  | "random"
+  | "delay"
+  | "window"
+  | "reduce"
+  | "newtonSchulz"
+  | "choose"
 >;
 
 /** Truth values are 1 and 0. `exponent` and `exp2i` are those of float64; erf is summed to the last bit that counts. */

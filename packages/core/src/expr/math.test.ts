@@ -97,6 +97,7 @@ function compile(e: Expr, names: readonly string[], dtype: DType): (...x: number
       case "newtonSchulz":
       case "choose":
       case "random":
+      case "roundoff":
       case "bf16":
       case "bf16Stochastic":
         throw new TypeError(`compile: an exact operation is needed, got "${node.op}"`);

@@ -50,6 +50,8 @@ export type Logic = "and" | "or";
 
 export type Expr =
   | { readonly op: "const"; readonly value: number }
+  /** Half the distance from 1 to the next number of the arrays' dtype: 2⁻²⁴ of float32, 2⁻⁵³ of float64. */
+  | { readonly op: "roundoff" }
   | { readonly op: "input"; readonly name: string; readonly scope: Scope }
   /** Uniform in [0, 1), one draw an element and call (`draw.ts`); the same wherever the stream is named. */
   | { readonly op: "random"; readonly stream: string }
@@ -88,6 +90,7 @@ export type Op = Expr["op"];
 export function operands(e: Expr): readonly Expr[] {
   switch (e.op) {
     case "const":
+    case "roundoff":
     case "input":
     case "random":
       return [];

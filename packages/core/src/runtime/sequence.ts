@@ -7,7 +7,7 @@
 
 import { runHost, valuesAt } from "../codegen/host.ts";
 import { reductionIdentity } from "../codegen/kernel.ts";
-import type { Pass, PhasePlan } from "../codegen/passes.ts";
+import type { Pass, PhasePlan, SharedReduction } from "../codegen/passes.ts";
 import type { Tensor, TensorClass } from "./tensor.ts";
 
 /** A pass over neighbouring tensors at the same step number. */
@@ -73,7 +73,9 @@ function* tensorByTensor({ owner, phase, active }: Part): Generator<PassCall, vo
     const computed = keeps ? run : [first];
     for (const [level, pass] of phase.passes.entries()) {
       runLevel(phase, level, computed);
-      yield { owner, phase, pass, first, last };
+      if (isNeeded(phase, pass, first)) {
+        yield { owner, phase, pass, first, last };
+      }
     }
     runLevel(phase, phase.passes.length, computed);
   }
@@ -82,37 +84,78 @@ function* tensorByTensor({ owner, phase, active }: Part): Generator<PassCall, vo
 /** Every tensor's first pass, then every tensor's second: reductions over all tensors are complete in between. */
 function* levelByLevel(parts: readonly Part[]): Generator<PassCall, void> {
   const depth = Math.max(...parts.map(({ phase }) => phase.passes.length));
+  const sharesOf = sharesByLevel(parts, depth);
   for (let level = 0; level <= depth; level++) {
-    for (const { owner, phase, active } of parts) {
+    const shares = sharesOf[level] ?? [];
+    for (const { phase, active } of parts) {
       runLevel(phase, level, active);
+    }
+    const wanted = wantedDomains(shares);
+    for (const part of parts) {
+      const { owner, phase, active } = part;
       const pass = phase.passes[level];
-      if (pass !== undefined) {
-        for (const run of pass.perTensor ? singles(active) : merged(active)) {
-          yield { owner, phase, pass, first: run[0], last: run.at(-1) as Tensor };
+      if (pass === undefined) {
+        continue;
+      }
+      const contributes = shares.some((each) => each.part === part && wanted.has(each.domain));
+      for (const run of pass.perTensor ? singles(active) : merged(active)) {
+        const [first] = run;
+        if (contributes || isNeeded(phase, pass, first)) {
+          yield { owner, phase, pass, first, last: run.at(-1) as Tensor };
         }
       }
     }
-    share(parts, level);
+    share(shares.filter(({ domain }) => wanted.has(domain)));
   }
 }
 
-/** Folds the reductions over all tensors that are complete after a pass, in the order of the tensors, and hands them out. */
-function share(parts: readonly Part[], pass: number): void {
+/** A reduction over all tensors, as one part takes part in it. */
+interface Share extends SharedReduction {
+  readonly part: Part;
+}
+
+/** By the pass after which they are complete. */
+function sharesByLevel(parts: readonly Part[], depth: number): readonly Share[][] {
+  const shares: Share[][] = Array.from({ length: depth }, () => []);
+  for (const part of parts) {
+    for (const { kind, domain, slot, pass } of part.phase.shared) {
+      shares[pass]?.push({ kind, domain, slot, pass, part });
+    }
+  }
+  return shares;
+}
+
+/** Whether a pass stores something, or reduces what the tensor's step will read. */
+function isNeeded(phase: PhasePlan, { needed }: Pass, tensor: Tensor): boolean {
+  return needed === undefined || tensor.valuesOf(phase).numbers[needed] !== 0;
+}
+
+/** Domains whose totals some tensor will read: then every tensor gives its share. */
+function wantedDomains(shares: readonly Share[]): ReadonlySet<string> {
+  const wanted = new Set<string>();
+  for (const { domain, pass, part } of shares) {
+    const own = part.phase.passes[pass];
+    if (part.active.some((tensor) => own === undefined || isNeeded(part.phase, own, tensor))) {
+      wanted.add(domain);
+    }
+  }
+  return wanted;
+}
+
+/** Folds reductions over all tensors, in the order of the tensors, and hands them out. */
+function share(shares: readonly Share[]): void {
   const totals = new Map<string, number>();
-  const shares = parts.flatMap(({ phase, active }) =>
-    phase.shared.filter((each) => each.pass === pass).map((each) => ({ ...each, phase, active })),
-  );
-  for (const { domain, kind, slot, phase, active } of shares) {
+  for (const { domain, kind, slot, part } of shares) {
     let total = totals.get(domain) ?? reductionIdentity(kind);
-    for (const tensor of active) {
-      const own = tensor.valuesOf(phase).numbers[slot] as number;
+    for (const tensor of part.active) {
+      const own = tensor.valuesOf(part.phase).numbers[slot] as number;
       total = kind === "sum" ? total + own : Math.max(total, own);
     }
     totals.set(domain, total);
   }
-  for (const { domain, slot, phase, active } of shares) {
-    for (const tensor of active) {
-      tensor.valuesOf(phase).numbers[slot] = totals.get(domain) as number;
+  for (const { domain, slot, part } of shares) {
+    for (const tensor of part.active) {
+      tensor.valuesOf(part.phase).numbers[slot] = totals.get(domain) as number;
     }
   }
 }

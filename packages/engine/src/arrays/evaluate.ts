@@ -85,6 +85,8 @@ export class Evaluation<T> {
     switch (e.op) {
       case "const":
         return e.value;
+      case "roundoff":
+        return this.ops.roundoff;
       case "input":
         return this.leaf(leaf).input(e.name);
       case "delay":

@@ -36,6 +36,8 @@ export type ArrayOps<T> = {
   /** The array broadcast to a shape. */
   readonly spread: (a: T, shape: readonly number[]) => T;
   readonly sizeOf: (a: T) => number;
+  /** The unit roundoff of the arrays' dtype. */
+  readonly roundoff: number;
 };
 
 /**

@@ -32,6 +32,7 @@ export function ownedOps(): OwnedOps {
     own(f(a.ref, b.ref));
 
   const ops: ArrayOps<JaxArray> = {
+    roundoff: 2 ** -24,
     neg: unary(np.negative),
     abs: unary(np.absolute),
     sqrt: unary(np.sqrt),

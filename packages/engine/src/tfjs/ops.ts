@@ -26,6 +26,7 @@ export function tidyOps(): TidyOps {
     (a: Value<tf.Tensor>, b: Value<tf.Tensor>) =>
       make(f(a, b));
   const ops: ArrayOps<tf.Tensor> = {
+    roundoff: 2 ** -24,
     neg: unary(tf.neg),
     abs: unary(tf.abs),
     sqrt: unary(tf.sqrt),
