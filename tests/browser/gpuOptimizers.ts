@@ -11,6 +11,7 @@ import {
   cpropAdam,
   defineOptimizer,
   div,
+  fastAdaBelief,
   lerp,
   maximum,
   mul,
@@ -56,6 +57,10 @@ export const OPTIMIZERS: Readonly<Record<string, () => Optimizer>> = {
   adai: () => adai(),
   "clip+adam": () => chain(clipByGlobalNorm(1), adam()),
   cpropAdam: () => cpropAdam(),
+  // Parameters of norm 19 start outside, and stay on the sphere.
+  "fastAdaBelief ball": () => fastAdaBelief({ ball: 10, schedule: "constant" }),
+  "fastAdaBelief ball a tensor": () =>
+    fastAdaBelief({ ball: 5, ballOver: "tensor", schedule: "constant" }),
   rowsAndColumns,
 };
 

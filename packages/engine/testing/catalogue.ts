@@ -108,6 +108,7 @@ export const CATALOGUE: readonly (readonly [string, Optimizer, number])[] = [
   ["adaiv2", adai({ dampening: 0.5 }), 0.1],
   ["fastAdaBelief", fastAdaBelief({ schedule: "constant" }), 0.02],
   ["fastAdaBelief box", fastAdaBelief({ box: 1, schedule: "constant" }), 0.02],
+  ["fastAdaBelief ball", fastAdaBelief({ ball: 1, schedule: "constant" }), 0.02],
   ["sadam", sadam(), 3],
   ["cpropSgd", cpropSgd({ momentum: 0.9 }), 0.02],
   ["cpropAdam", cpropAdam(), 0.05],

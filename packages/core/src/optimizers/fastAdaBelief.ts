@@ -6,22 +6,30 @@
  *     sₜ = β₂ₜ sₜ₋₁ + (1 − β₂ₜ)(gₜ − mₜ)²               belief, around the new mean
  *     hₜ = max(hₜ₋₁, sₜ)
  *     x  = p − (α/t) mₜ / (hₜ + δ/t)                    no root
- *     p  = projection of x, where there is a box
+ *     p  = argmin Σ (hₜ + δ/t)ᵢ (yᵢ − xᵢ)² over y in the box or the ball, where there is one
  */
 
-import { requireFlag, requireOneOf, requirePositive, requireShare } from "../errors.ts";
+import {
+  requireFlag,
+  requireOneOf,
+  requirePositive,
+  requireShare,
+  requireThat,
+} from "../errors.ts";
 import { add, clamp, div, lerp, max, mul, neg, square, sub } from "../expr/build.ts";
 import type { Expr } from "../expr/node.ts";
 import {
   decayRate,
   defineOptimizer,
   type Hyperparameter,
+  type NamedInputs,
   type Optimizer,
   perElement,
   positive,
   type StateSpec,
 } from "../optimizer.ts";
 import { type DecayOptions, withDecay } from "../transforms/weightDecay.ts";
+import { projectOntoBall } from "./ballProjection.ts";
 
 export interface StronglyConvexOptions extends DecayOptions {
   /** β₁ in [0, 1), default 0.9. */
@@ -39,6 +47,10 @@ export interface FastAdaBeliefOptions extends StronglyConvexOptions {
   readonly max?: boolean;
   /** Parameters are kept in [−box, box]; unbounded without. */
   readonly box?: number;
+  /** Parameters are kept in the ball ‖p‖ ≤ ball; unbounded without. One of `box` and `ball` at most. */
+  readonly ball?: number;
+  /** `"all"` (default): the ball is one of all leaves together; `"tensor"`: each leaf has its own. */
+  readonly ballOver?: "all" | "tensor";
 }
 
 /**
@@ -52,8 +64,12 @@ export interface FastAdaBeliefOptions extends StronglyConvexOptions {
  *
  * State: `mu` = m, `s`, `h`: 12 bytes a float32 parameter, 8 with `max: false`.
  *
- * @throws RangeError naming the option that is out of range.
- * @remarks The projection onto a box clamps each coordinate, which is exact in the norm weighted by h + δ/t.
+ * @throws RangeError naming the option that is out of range, and for a box with a ball.
+ * @remarks Projections are in the norm weighted by h + δ/t, as in the paper. For the box that clamps each coordinate. The
+ * ball takes one more pass over the parameters, and where the step leaves it one for each step of Newton's method, 1 to 5 as
+ * a rule and 20 at most; ‖p‖ ≤ ball holds to a few roundings of the dtype, also should 20 not suffice for the nearest point.
+ * The ball of all leaves is that of those that take part in the step, in a `group` that of the group. Where a step over
+ * arrays of TensorFlow.js or jax-js keeps reductions on the device, all 20 are computed.
  * @see Zhou et al. 2021, Algorithm 1, https://arxiv.org/abs/2104.13790
  */
 export function fastAdaBelief({
@@ -63,6 +79,8 @@ export function fastAdaBelief({
   schedule = "1/t",
   max: keepMax = true,
   box,
+  ball,
+  ballOver = "all",
   weightDecay = 0,
   decoupled = false,
 }: FastAdaBeliefOptions = {}): Optimizer {
@@ -71,6 +89,17 @@ export function fastAdaBelief({
   if (box !== undefined) {
     requirePositive("fastAdaBelief", "box", box);
   }
+  if (ball !== undefined) {
+    requirePositive("fastAdaBelief", "ball", ball);
+    requireThat(
+      box === undefined,
+      "fastAdaBelief",
+      "`box` must be left out where there is a `ball`",
+      box,
+      "pass one of them",
+    );
+  }
+  requireOneOf("fastAdaBelief", "ballOver", ballOver, ["all", "tensor"]);
   const state: Record<string, StateSpec> = {
     mu: perElement(),
     s: perElement(),
@@ -95,7 +124,13 @@ export function fastAdaBelief({
   );
   const decayed = withDecay(belief, { weightDecay, decoupled });
   const timed = schedule === "1/t" ? overTime(decayed) : decayed;
-  return box === undefined ? timed : boxed(timed, box);
+  if (ball !== undefined) {
+    return projected(timed, (x, { delta, t }, { s, h = s }) =>
+      // State of `belief` and its hyperparameter, which no wrapper renames.
+      projectOntoBall(x, add(h as Expr, div(delta as Expr, t)), ball, ballOver),
+    );
+  }
+  return box === undefined ? timed : projected(timed, (x) => clamp(x, -box, box));
 }
 
 /**
@@ -142,13 +177,16 @@ function overTime(optimizer: Optimizer): Optimizer {
   };
 }
 
-/** Ends each step in the projection onto [−box, box]. */
-function boxed(optimizer: Optimizer, box: number): Optimizer {
+/** Ends each step in a projection. */
+function projected(
+  optimizer: Optimizer,
+  onto: (x: Expr, inputs: NamedInputs, next: Readonly<Record<string, Expr>>) => Expr,
+): Optimizer {
   return {
     ...optimizer,
     step: (inputs) => {
       const { update, ...others } = optimizer.step(inputs);
-      const params = clamp(add(inputs.p, update), -box, box);
+      const params = onto(add(inputs.p, update), inputs, others.next);
       return { ...others, update: sub(params, inputs.p), params };
     },
   };
