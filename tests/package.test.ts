@@ -199,7 +199,7 @@ describe("bundles", () => {
       'export { writeSafetensors } from "@adastra/core/checkpoint";',
       1_500,
     ],
-    ["Adam compiled in advance", 'export * from "@adastra/core/adam";', 12_300],
+    ["Adam compiled in advance", 'export * from "@adastra/core/adam";', 12_400],
     ["AdaShift compiled in advance", 'export * from "@adastra/core/adashift";', 13_900],
     ["one schedule alone", 'export { cosine } from "@adastra/core";', 730],
     ["optimizers on WebGPU", 'export * from "@adastra/core/webgpu";', 31_000],
