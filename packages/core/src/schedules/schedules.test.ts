@@ -1,13 +1,52 @@
 import { describe, expect, it } from "vitest";
 import { compileOptimizer } from "../compileOptimizer.ts";
 import { sgd } from "../optimizers/sgd.ts";
+import * as cosines from "./cosine.ts";
 import { cosine, cosineRestarts } from "./cosine.ts";
+import * as decays from "./decay.ts";
 import { exponential, inverseSqrt, linear, polynomial, stepDecay } from "./decay.ts";
+import * as cycles from "./oneCycle.ts";
 import { oneCycle } from "./oneCycle.ts";
+import * as pieces from "./piecewise.ts";
 import { piecewise, piecewiseConstant } from "./piecewise.ts";
+import type { PlateauSchedule } from "./reduceOnPlateau.ts";
+import * as plateaus from "./reduceOnPlateau.ts";
+import * as schedules from "./schedules.ts";
 import { constant, join, type Schedule } from "./schedules.ts";
+import { SCHEDULES } from "./testSchedules.ts";
+import * as warmups from "./warmup.ts";
 import { exponentialWarmup, warmup } from "./warmup.ts";
+import * as wsds from "./wsd.ts";
 import { wsd } from "./wsd.ts";
+
+/** Every schedule there is; `toSchedule` makes none of its own. */
+const { toSchedule: _, ...plain } = schedules;
+const ALL = {
+  ...cosines,
+  ...decays,
+  ...cycles,
+  ...pieces,
+  ...plateaus,
+  ...plain,
+  ...warmups,
+  ...wsds,
+};
+
+describe("the rows of schedules", () => {
+  it("have one for each, and each changes within 20 steps unless it is constant", () => {
+    const named = new Set(SCHEDULES.map(([name]) => name.split(" ")[0]));
+    expect(named).toEqual(new Set(Object.keys(ALL)));
+    for (const [name, make] of SCHEDULES) {
+      const rate = make();
+      const rates = Array.from({ length: 20 }, (_, count) => {
+        // A metric that is the same at every report improves once.
+        (rate as Partial<PlateauSchedule>).report?.(1);
+        return rate(count);
+      });
+      expect(new Set(rates).size === 1).toBe(name === "constant");
+    }
+  });
+});
 
 const never = (value: unknown): never => value as never;
 
