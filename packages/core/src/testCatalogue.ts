@@ -1,10 +1,12 @@
 /** The optimizers that every test of the whole catalogue runs over. */
 
 import { add, mean, mul } from "./expr/build.ts";
+import { matrixOf } from "./expr/node.ts";
 import { type Optimizer } from "./optimizer.ts";
 import { adabelief } from "./optimizers/adabelief.ts";
 import { adabound } from "./optimizers/adabound.ts";
 import { adadelta } from "./optimizers/adadelta.ts";
+import { adafactor } from "./optimizers/adafactor.ts";
 import { adagrad } from "./optimizers/adagrad.ts";
 import { adai } from "./optimizers/adai.ts";
 import { adam, adamw, amsgrad } from "./optimizers/adam.ts";
@@ -28,6 +30,7 @@ import { scheduleFreeAdamW, scheduleFreeSgd } from "./optimizers/scheduleFree.ts
 import { sgd } from "./optimizers/sgd.ts";
 import { adams, sgds } from "./optimizers/stableDecay.ts";
 import { yogi } from "./optimizers/yogi.ts";
+import { accumulate } from "./transforms/accumulate.ts";
 import { ema, polyak, swa } from "./transforms/averages.ts";
 import { centralise } from "./transforms/centralise.ts";
 import { chain } from "./transforms/chain.ts";
@@ -41,10 +44,29 @@ import { compress } from "./transforms/compress.ts";
 import { group } from "./transforms/group.ts";
 import { lookahead } from "./transforms/lookahead.ts";
 import { noise } from "./transforms/noise.ts";
+import { sam } from "./transforms/sam.ts";
 import { decoupledWeightDecay } from "./transforms/weightDecay.ts";
 
-/** One row an optimizer: its program, a rate that suits the parabola, and its state in bytes a float32 parameter. */
-export const CATALOGUE: readonly (readonly [string, Optimizer, number, number])[] = [
+/** Bytes of state a float32 parameter; of a leaf of this shape where shapes matter. */
+export type StateBytes = number | ((shape: readonly number[]) => number);
+
+/** Adafactor's: a float64 number a row and a column of a matrix that is factored, and `each` a parameter besides. */
+function factored(minFactored: number, each = 0): StateBytes {
+  return (shape) => {
+    const { rows, columns } = matrixOf(shape);
+    return shape.length > 1 && Math.min(rows, columns) >= minFactored
+      ? (8 * (rows + columns)) / (rows * columns) + each
+      : 4 + each;
+  };
+}
+
+/** Calls that make up a step. */
+export function callsOf({ before = [] }: Optimizer): number {
+  return before.length + 1;
+}
+
+/** One row an optimizer: its program, a rate that suits the parabola, and its state. */
+export const CATALOGUE: readonly (readonly [string, Optimizer, number, StateBytes])[] = [
   ["sgd", sgd(), 0.1, 0],
   ["sgd momentum", sgd({ momentum: 0.9 }), 0.02, 4],
   ["sgd nesterov l2", sgd({ momentum: 0.9, nesterov: true, weightDecay: 1e-3 }), 0.02, 4],
@@ -208,4 +230,22 @@ export const CATALOGUE: readonly (readonly [string, Optimizer, number, number])[
   ["adam bf16", compress(adam(), { mu: "bf16", nu: "bf16-stochastic" }), 0.05, 4],
   ["adashift bf16", adashift({ history: "bf16" }), 0.1, 24],
   ["adashift none bf16", adashift({ history: "bf16", phi: "none", n: 3 }), 0.05, 18],
+  ["adafactor", adafactor(), 0.5, factored(1)],
+  ["adafactor optax", adafactor({ convention: "optax" }), 0.05, factored(128)],
+  [
+    "adafactor momentum l2",
+    adafactor({ momentum: 0.9, minFactored: 5, relativeStep: false, weightDecay: 1e-3 }),
+    0.05,
+    factored(5, 4),
+  ],
+  ["sam(sgd)", sam(sgd({ momentum: 0.9 })), 0.02, 8],
+  ["asam(adam)", sam(adam(), { adaptive: true }), 0.05, 12],
+  ["accumulate(adam)", accumulate(4, adam()), 0.05, 12],
+  [
+    "accumulate(clip+adashift)",
+    accumulate(2, chain(clipByGlobalNorm(1), adashift({ n: 3 }))),
+    0.05,
+    20,
+  ],
+  ["accumulate(sam(lookahead))", accumulate(2, sam(lookahead(sgd()))), 0.1, 12],
 ];
