@@ -55,7 +55,10 @@ export function compileOptimizer<D extends DType = "float32">(
     seed,
   );
   const program = withStatistics(toProgram(optimizer), inspect);
-  const numbers = new Numbers(program.hyperparameters, { ...hyperparameters, learningRate });
+  const numbers = new Numbers("compileOptimizer", program.hyperparameters, {
+    ...hyperparameters,
+    learningRate,
+  });
   const chosen = typeof backend === "object" ? backend : chooseBackend(backend);
   verifyProgram(program);
   requireThat(

@@ -174,6 +174,9 @@ describe("compileOver", () => {
     expect(() => compileOver(adam(), options({ leaves: [] }))).toThrow(
       "compileOver: `leaves` must hold at least one leaf, got none",
     );
+    expect(() => compileOver(adam(), options({ hyperparameters: { rho: 1 } }))).toThrow(
+      'compileOver: hyperparameters must be among learningRate, b1, b2, eps, got "rho"',
+    );
     const twice = [1, 2].map(() => ({ path: "x", shape: [1], params: 0 }));
     expect(() => compileOver(adam(), options({ leaves: twice }))).toThrow(
       'compileOver: `leaves` must have paths of their own, got "x" twice',

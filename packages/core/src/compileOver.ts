@@ -151,7 +151,8 @@ class Over implements OverOptimizer {
     requireLeaves(leaves);
     requireUnshared(memory.wasm);
     const program = withStatistics(toProgram(optimizer), false);
-    this.numbers = new Numbers(program.hyperparameters, { ...hyperparameters, learningRate });
+    const given = { ...hyperparameters, learningRate };
+    this.numbers = new Numbers("compileOver", program.hyperparameters, given);
     verifyProgram(program);
     requireThat(
       !hasBf16(program) && !drawsAnything(program),

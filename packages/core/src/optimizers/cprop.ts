@@ -88,13 +88,14 @@ export function cprop(
   requirePositive("cprop", "eps", eps);
   requireOneOf("cprop", "cdf", cdf, ["bft", "bfo", "logistic", "normal"]);
   requireOptimizer("cprop", "`inner`", inner);
-  const meanGradient = uniqueKey("meanGradient", inner.state);
-  const meanSquare = uniqueKey("meanSquare", inner.state);
+  const taken = { ...inner.state, ...inner.hyperparameters };
+  const meanGradient = uniqueKey("meanGradient", taken);
+  const meanSquare = uniqueKey("meanSquare", taken);
   // An average that the inner optimizer keeps at the same rate is one and the same: so must the rate be.
   const rates = inner.hyperparameters ?? {};
   const known = Object.keys(rates).find((key) => rates[key]?.value === beta);
-  const betaKey = known ?? uniqueKey("beta", rates);
-  const cKey = uniqueKey("c", rates);
+  const betaKey = known ?? uniqueKey("beta", taken);
+  const cKey = uniqueKey("c", taken);
   const state: Record<string, StateSpec> = {
     ...inner.state,
     [meanGradient]: perElement(),

@@ -60,7 +60,7 @@ export function bindPrecompiled(
     name: plan.name,
     classes: [{ plan, leaves: infosOf(leaves) }],
     leaves,
-    numbers: new Numbers(hyperparameters, { learningRate }),
+    numbers: new Numbers(plan.name, hyperparameters, { learningRate }),
     backend,
     dtype: "float32",
     nonFinite,

@@ -15,13 +15,13 @@ export class Numbers {
   private current: Readonly<Record<string, number | Schedule>>;
 
   /** @throws RangeError or TypeError for a key that is none, a value of the wrong kind or out of range at the first step. */
-  constructor(hyperparameters: Hyperparameters, given: Changes) {
+  constructor(where: string, hyperparameters: Hyperparameters, given: Changes) {
     this.keys = Object.keys(hyperparameters);
     this.specs = hyperparameters;
     this.current = Object.fromEntries(
       Object.entries(hyperparameters).map(([key, { value }]) => [key, value]),
     );
-    this.set("compileOptimizer", given, 0);
+    this.set(where, given, 0);
   }
 
   /** The numbers of the step after `count` steps, the learning rate as `lr`. */

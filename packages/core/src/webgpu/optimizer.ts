@@ -111,7 +111,7 @@ export async function compileOnDevice(
   const leaves = checkParams(where, params);
   requireOneOf(where, "nonFinite", nonFinite, ["propagate", "skip", "throw"]);
   const program = withStatistics(toProgram(optimizer), inspect);
-  const numbers = new Numbers(program.hyperparameters, { ...hyperparameters, learningRate });
+  const numbers = new Numbers(where, program.hyperparameters, { ...hyperparameters, learningRate });
   verifyProgram(program);
   requireThat(
     !hasBf16(program) && !drawsAnything(program),
