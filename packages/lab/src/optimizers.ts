@@ -26,6 +26,7 @@ import {
   lamb,
   lars,
   lion,
+  muon,
   nadam,
   type Optimizer,
   padam,
@@ -350,6 +351,16 @@ export const catalogue: readonly CatalogueEntry[] = [
     // 0.01, torch's default; relative to the parameter's size.
     learningRates: [1e-3, 0.1],
     build: () => adafactor(),
+  },
+  {
+    name: "muon",
+    title: "Muon, NAdam for what is no matrix",
+    paper: "Jordan et al. 2024",
+    // Of a matrix; 8 of another leaf.
+    stateBytes: 4,
+    // 0.02, the authors' rate; NAdam's a tenth of it.
+    learningRates: [0.002, 0.2],
+    build: () => muon({ auxiliaryScale: 0.1 }),
   },
 ];
 
