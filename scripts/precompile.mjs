@@ -21,15 +21,28 @@ const { outputFiles } = await build({
 const source = Buffer.from(outputFiles[0].contents).toString("base64");
 const { precompile, PRECOMPILED } = await import(`data:text/javascript;base64,${source}`);
 
+/** Where what a precompiled optimizer runs with comes from. */
+const FILES = { operations: "../codegen/operations.ts", runtime: "../runtime/refresh.ts" };
+
 for (const [name, optimizer] of Object.entries(PRECOMPILED)) {
-  const data = JSON.stringify(precompile(optimizer()));
+  const { operations, runtime, ...data } = precompile(optimizer());
+  const names = {
+    operations: Object.keys(operations).join(", "),
+    runtime: Object.keys(runtime).join(", "),
+  };
+  const imports = Object.entries(names).filter(([, list]) => list !== "");
   await writeFile(
     new URL(`${name}.data.ts`, folder),
     `/** Made by scripts/precompile.mjs; precompile.test.ts compares it with what the compiler makes. */
 
+${imports.map(([key, list]) => `import { ${list} } from "${FILES[key]}";`).join("\n")}
 import type { Precompiled } from "./precompiled.ts";
 
-export const PRECOMPILED: Precompiled = ${data};
+export const PRECOMPILED: Precompiled = {
+  ${JSON.stringify(data).slice(1, -1)},
+  operations: { ${names.operations} },
+  runtime: { ${names.runtime} },
+};
 `,
   );
 }

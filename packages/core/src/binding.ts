@@ -1,23 +1,21 @@
 /** A planned optimizer bound to parameters: the arena, the kernels over it, and the step. */
 
-import { type ArenaLayout, layOut, WARMUP_ELEMENTS, widthOf } from "./arena.ts";
+import { type ArenaLayout, layOut, widthOf } from "./arena.ts";
 import { type Backend, type DType, draws, frameBytes, type Kernel } from "./codegen/kernel.ts";
 import { GRADIENT, PARAMS, type PhasePlan, type Plan } from "./codegen/passes.ts";
 import type { Changes, CompiledOptimizer, StepOptions, StepResult } from "./compiledOptimizer.ts";
 import type { Leaf, Leaves, NumericArray } from "./contracts.ts";
 import { NonFiniteError } from "./errors.ts";
 import type { LeafInfo } from "./expr/node.ts";
-import type { Reading, Statistics } from "./inspect.ts";
+import type { Reading } from "./inspect.ts";
 import { Executor } from "./runtime/executor.ts";
 import { acceptGradients, type Gradients, gradientSlot } from "./runtime/gradients.ts";
 import type { bindMatrixStages, workElements } from "./runtime/matrixStages.ts";
 import type { Numbers } from "./runtime/numbers.ts";
+import type { Runtime } from "./runtime/runtime.ts";
 import { commit, type Part, sequence } from "./runtime/sequence.ts";
 import { type Tensor, TensorClass } from "./runtime/tensor.ts";
 import { checkState, loadLeaf, type OptimizerState, saveLeaf, startLeaf } from "./state.ts";
-
-/** Instructions over elements after which V8 has started to optimise any kernel, 1.6 times what was measured. */
-export const WARMUP_INSTRUCTIONS = 1e6;
 
 /** What a binding is made of: everything is checked, planned and chosen. */
 export interface BindingParts {
@@ -34,8 +32,8 @@ export interface BindingParts {
   readonly seed?: number;
   /** What matrix stages run on; absent where no plan has any. */
   readonly matrixStages?: MatrixStages;
-  /** Finishes what inspected steps reduce; absent where no step is inspected. */
-  readonly statisticsOf?: (readings: readonly Reading[]) => Statistics;
+  /** With the parts that the plans need. */
+  readonly runtime: Runtime;
 }
 
 /** The parts of `runtime/matrixStages.ts`, for whoever needs them. */
@@ -54,7 +52,7 @@ export class Binding implements CompiledOptimizer {
 
   private readonly numbers: Numbers;
   private readonly nonFinite: "propagate" | "skip" | "throw";
-  private readonly statisticsOf: BindingParts["statisticsOf"];
+  private readonly runtime: Runtime;
   private readonly layout: ArenaLayout;
   private readonly executor: Executor;
   private readonly classes: readonly TensorClass[];
@@ -80,9 +78,9 @@ export class Binding implements CompiledOptimizer {
     nonFinite,
     seed = 0,
     matrixStages,
-    statisticsOf,
+    runtime,
   }: BindingParts) {
-    this.statisticsOf = statisticsOf;
+    this.runtime = runtime;
     this.name = name;
     this.backend = backend.name;
     this.dtype = dtype;
@@ -106,7 +104,7 @@ export class Binding implements CompiledOptimizer {
       kernels.map((kernel, i) => [kernel, loaded[i] as (typeof loaded)[number]]),
     );
     const runMatrixStage = matrixStages?.bind(memory, dtype, loadedOf, this.layout.work);
-    this.executor = new Executor(memory, dtype, loadedOf, runMatrixStage);
+    this.executor = new Executor(memory, dtype, loadedOf, runtime, runMatrixStage);
     this.executor.seed = seed;
     this.draws = kernels.some(draws);
     this.warmUp(memory.buffer, matrixStages?.kernels ?? []);
@@ -201,7 +199,7 @@ export class Binding implements CompiledOptimizer {
       const phase = phaseOf(owner.plan);
       return { owner, phase, active: owner.tensors.filter((tensor) => active.has(tensor)) };
     });
-    for (const call of sequence(parts, numbers)) {
+    for (const call of sequence(parts, numbers, this.runtime)) {
       this.executor.run(call);
     }
     const taking = this.tensors.filter((tensor) => active.has(tensor));
@@ -210,9 +208,9 @@ export class Binding implements CompiledOptimizer {
     this.calls = status === "stepped" ? 0 : this.calls + 1;
     this.steps += status === "stepped" ? 1 : 0;
     this.skips = { ...this.skips, consecutive: 0 };
-    const statistics =
-      inspect && status === "stepped" ? this.statisticsOf?.(readingsOf(taking)) : undefined;
-    return statistics === undefined ? { status } : { status, statistics };
+    return inspect && status === "stepped"
+      ? { status, statistics: this.runtime.statisticsOf(taking) }
+      : { status };
   }
 
   set(changes: Changes): void {
@@ -226,8 +224,8 @@ export class Binding implements CompiledOptimizer {
       const phase = owner.plan.evaluation;
       let data: NumericArray = tensor.view(PARAMS, 0).slice();
       if (phase !== undefined) {
-        for (const call of sequence([{ owner, phase, active: [tensor] }], numbers)) {
-          data = this.executor.evaluate(call, this.layout.warmup, WARMUP_ELEMENTS);
+        for (const call of sequence([{ owner, phase, active: [tensor] }], numbers, this.runtime)) {
+          data = this.runtime.evaluate(this.executor, call, this.layout.warmup);
         }
       }
       return [leaf.path, { shape: leaf.shape, data }];
@@ -294,7 +292,7 @@ export class Binding implements CompiledOptimizer {
     const phases = this.plans.flatMap(({ step, inspected }) => [step, inspected ?? []].flat());
     const kernels = [...phases.flatMap(kernelsOfPhase), ...others, GUARD];
     for (const kernel of this.backend === "wasm" ? kernels : []) {
-      this.executor.warmUp(kernel, this.layout.warmup, WARMUP_ELEMENTS, WARMUP_INSTRUCTIONS);
+      this.executor.warmUp(kernel, this.layout.warmup);
     }
   }
 

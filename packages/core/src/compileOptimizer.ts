@@ -8,10 +8,11 @@ import { specialise } from "./codegen/specialise.ts";
 import type { CompiledOptimizer, CompileOptions } from "./compiledOptimizer.ts";
 import { requireOneOf, requireThat } from "./errors.ts";
 import { hasBf16, hasMatrixStages, verifyProgram } from "./expr/verify.ts";
-import { statisticsOf, withStatistics } from "./inspect.ts";
+import { withStatistics } from "./inspect.ts";
 import { type Optimizer, requireOptimizer, toProgram } from "./optimizer.ts";
 import { bindMatrixStages, MATRIX_KERNELS, workElements } from "./runtime/matrixStages.ts";
 import { Numbers } from "./runtime/numbers.ts";
+import { RUNTIME } from "./runtime/runtime.ts";
 import { checkParams, infosOf } from "./tree.ts";
 
 const MATRIX_STAGES: MatrixStages = {
@@ -83,7 +84,7 @@ export function compileOptimizer<D extends DType = "float32">(
     nonFinite,
     seed,
     ...(hasMatrixStages(program) && { matrixStages: MATRIX_STAGES }),
-    statisticsOf,
+    runtime: RUNTIME,
   });
   // The arena holds arrays of the dtype that was asked for, float32 where none was.
   return binding as CompiledOptimizer as CompiledOptimizer<D>;

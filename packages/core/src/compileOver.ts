@@ -10,8 +10,8 @@
  * number is, bit for bit, that of `compileOptimizer`.
  */
 
-import { bytesOf, type ClassLayout, layOut, numbersAt, WARMUP_ELEMENTS } from "./arena.ts";
-import { GUARD, globalsOf, kernelsOf, phasesOf, WARMUP_INSTRUCTIONS } from "./binding.ts";
+import { bytesOf, type ClassLayout, layOut, numbersAt } from "./arena.ts";
+import { GUARD, globalsOf, kernelsOf, phasesOf } from "./binding.ts";
 import { chooseBackend } from "./codegen/backends.ts";
 import {
   type BackendMemory,
@@ -31,10 +31,12 @@ import type { LeafInfo } from "./expr/node.ts";
 import { drawsAnything, hasBf16, hasMatrixStages, verifyProgram } from "./expr/verify.ts";
 import { withStatistics } from "./inspect.ts";
 import { type Optimizer, requireOptimizer, toProgram } from "./optimizer.ts";
+import { evaluate } from "./runtime/evaluate.ts";
 import { Executor } from "./runtime/executor.ts";
 import { gradientSlot } from "./runtime/gradients.ts";
 import { bindMatrixStages, MATRIX_KERNELS, workElements } from "./runtime/matrixStages.ts";
 import { Numbers } from "./runtime/numbers.ts";
+import { RUNTIME } from "./runtime/runtime.ts";
 import { commit, type Part, sequence } from "./runtime/sequence.ts";
 import { type Tensor, TensorClass } from "./runtime/tensor.ts";
 import { checkState, loadLeaf, type OptimizerState, saveLeaf, startLeaf } from "./state.ts";
@@ -206,7 +208,7 @@ class Over implements OverOptimizer {
     this.frames = frameAddresses(this.kernels, layout.scratch);
     this.executor = this.executorOver(this.buffer);
     for (const kernel of this.kernels) {
-      this.executor.warmUp(kernel, this.warmup, WARMUP_ELEMENTS, WARMUP_INSTRUCTIONS);
+      this.executor.warmUp(kernel, this.warmup);
     }
 
     this.globals = globalsOf(plans);
@@ -279,7 +281,7 @@ class Over implements OverOptimizer {
         active: active.has(tensor) ? [tensor] : [],
       };
     });
-    for (const call of sequence(parts, numbers)) {
+    for (const call of sequence(parts, numbers, RUNTIME)) {
       this.executor.run(call);
     }
     const status = parts[0]?.phase.status ?? "stepped";
@@ -301,8 +303,8 @@ class Over implements OverOptimizer {
       const phase = owner.plan.evaluation;
       let data: NumericArray = tensor.view(PARAMS, 0).slice();
       if (phase !== undefined) {
-        for (const call of sequence([{ owner, phase, active: [tensor] }], numbers)) {
-          data = this.executor.evaluate(call, this.warmup, WARMUP_ELEMENTS);
+        for (const call of sequence([{ owner, phase, active: [tensor] }], numbers, RUNTIME)) {
+          data = evaluate(this.executor, call, this.warmup);
         }
       }
       // The arrays of a float32 optimizer.
@@ -412,7 +414,7 @@ class Over implements OverOptimizer {
     const runStage = this.matrixStages
       ? bindMatrixStages(this.memory, "float32", kernels, this.work)
       : undefined;
-    return new Executor(this.memory, "float32", kernels, runStage);
+    return new Executor(this.memory, "float32", kernels, RUNTIME, runStage);
   }
 }
 

@@ -7,9 +7,9 @@
  */
 
 import { expandMath } from "../expr/math.ts";
-import type { Expr, MathUnary, ReduceOver, Scope } from "../expr/node.ts";
+import type { Expr, ReduceOver, Scope } from "../expr/node.ts";
 import { isMask, operands, scopeOf } from "../expr/node.ts";
-import { type BitOperations, bitOperations } from "./format.ts";
+import { OPERATIONS, type Operation, type Operations } from "./operations.ts";
 
 /** Where a value stands: from 0 on among a tensor's numbers, below 0 its vector number −1 − slot. */
 export type Slot = number;
@@ -182,27 +182,56 @@ export interface Matrix {
 }
 
 /** Runs the instructions of one level over a tensor's values. */
-export function runHost(
+export type HostRunner = (
   instructions: readonly HostInstruction[],
   values: HostValues,
   matrix: Matrix,
-): void {
-  const { numbers, vectors } = values;
-  for (const { op, out, operands: at, reduce } of instructions) {
+) => void;
+
+/** Runs any instructions. */
+export const runHost: HostRunner = (instructions, values, matrix) => {
+  for (const instruction of instructions) {
+    const { out, operands: at, reduce } = instruction;
     if (reduce !== undefined) {
       hostReduce(reduce, valuesAt(values, at[0] as Slot), valuesAt(values, out), matrix);
     } else if (out >= 0) {
-      const a = numbers[at[0] as Slot] as number;
-      const b = numbers[at[1] as Slot] as number;
-      numbers[out] = compute(op, a, b, () => numbers[at[2] as Slot] as number);
+      computeNumber(instruction, values, OPERATIONS);
     } else {
-      const read = (slot: Slot | undefined, i: number): number =>
-        slot === undefined ? 0 : ((slot < 0 ? vectors[-1 - slot]?.[i] : numbers[slot]) as number);
-      const result = vectors[-1 - out] as Float64Array;
-      for (let i = 0; i < result.length; i++) {
-        result[i] = compute(op, read(at[0], i), read(at[1], i), () => read(at[2], i));
-      }
+      computeVector(instruction, values);
     }
+  }
+};
+
+/** Runs instructions whose operands and results are single numbers, by the operations given. */
+export function onNumbers(operations: Operations): HostRunner {
+  return (instructions, values) => {
+    for (const instruction of instructions) {
+      computeNumber(instruction, values, operations);
+    }
+  };
+}
+
+function computeNumber(
+  { op, out, operands: at }: HostInstruction,
+  { numbers }: HostValues,
+  operations: Operations,
+): void {
+  const compute = operations[op] as Operation;
+  // An operand that is not there is not read: any number will do, and one that exists is found fast.
+  const read = (slot = 0): number => numbers[slot] as number;
+  numbers[out] = compute(read(at[0]), read(at[1]), read(at[2]));
+}
+
+function computeVector(
+  { op, out, operands: at }: HostInstruction,
+  { numbers, vectors }: HostValues,
+): void {
+  const read = (slot: Slot | undefined, i: number): number =>
+    slot === undefined ? 0 : ((slot < 0 ? vectors[-1 - slot]?.[i] : numbers[slot]) as number);
+  const compute = (OPERATIONS as Operations)[op] as Operation;
+  const result = vectors[-1 - out] as Float64Array;
+  for (let i = 0; i < result.length; i++) {
+    result[i] = compute(read(at[0], i), read(at[1], i), read(at[2], i));
   }
 }
 
@@ -229,130 +258,6 @@ function hostReduce(
   const times = terms / from.length;
   const total = from.reduce((sum, x) => (kind === "sum" ? sum + x : Math.max(sum, x)), identity);
   to.fill(from.length === 0 || terms === 0 ? identity : kind === "sum" ? total * times : total);
-}
-
-/** The two operations on bits, in float64 as everything here. */
-const BITS: BitOperations = /* @__PURE__ */ bitOperations("float64");
-
-function compute(op: Expr["op"], a: number, b: number, c: () => number): number {
-  switch (op) {
-    case "neg":
-      return -a;
-    case "abs":
-      return Math.abs(a);
-    case "sqrt":
-      return Math.sqrt(a);
-    case "floor":
-      return Math.floor(a);
-    case "exponent":
-      return BITS.exponent(a);
-    case "exp2i":
-      return BITS.exp2i(a);
-    case "exp":
-    case "expm1":
-    case "log":
-    case "tanh":
-      return hostMath(op, a);
-    case "add":
-      return a + b;
-    case "sub":
-      return a - b;
-    case "mul":
-      return a * b;
-    case "div":
-      return a / b;
-    case "min":
-      return Math.min(a, b);
-    case "max":
-      return Math.max(a, b);
-    case "pow":
-      return power(a, b);
-    case "lt":
-      return a < b ? 1 : 0;
-    case "le":
-      return a <= b ? 1 : 0;
-    case "eq":
-      return a === b ? 1 : 0;
-    case "and":
-      return a !== 0 && b !== 0 ? 1 : 0;
-    case "or":
-      return a !== 0 || b !== 0 ? 1 : 0;
-    case "not":
-      return a === 0 ? 1 : 0;
-    case "select":
-      return a !== 0 ? b : c();
-    case "const":
-    case "roundoff":
-    case "input":
-    case "random":
-    case "bf16":
-    case "bf16Stochastic":
-    case "delay":
-    case "window":
-    case "reduce":
-    case "newtonSchulz":
-    case "choose":
-    case "erf":
-    case "cosPi":
-      throw new TypeError(`runHost: "${op}" is placed, not computed`);
-    default:
-      return op satisfies never;
-  }
-}
-
-/**
- * aᵇ. JavaScript leaves the last bits of a power to the engine, and engines differ in them. The powers of a step are
- * βᵗ: whole ones are products, in pairs of numbers (Dekker 1971), so that every engine gives the same bits and the
- * error stays below one unit in the last place.
- */
-function power(a: number, b: number): number {
-  const size = Math.abs(a);
-  // Beyond, splitting a number in two would overflow, or lose what it is for.
-  if (!Number.isInteger(b) || b < 0 || b > 2 ** 31 || !(size >= 2 ** -400 && size <= 2 ** 400)) {
-    return a ** b;
-  }
-  let [high, low] = [1, 0];
-  let [baseHigh, baseLow] = [a, 0];
-  for (let n = b; n > 0; n = Math.floor(n / 2)) {
-    if (n % 2 === 1) {
-      [high, low] = pairProduct(high, low, baseHigh, baseLow);
-    }
-    [baseHigh, baseLow] = pairProduct(baseHigh, baseLow, baseHigh, baseLow);
-  }
-  // The square after the last one that counts may have overflowed; a result that did is the engine's.
-  return Number.isFinite(high + low) ? high + low : a ** b;
-}
-
-/** (a + x)(b + y) as a number and what its rounding left. */
-function pairProduct(a: number, x: number, b: number, y: number): readonly [number, number] {
-  const product = a * b;
-  const [a1, b1] = [upperHalf(a), upperHalf(b)];
-  const [a2, b2] = [a - a1, b - b1];
-  const error = a2 * b2 - (product - a1 * b1 - a2 * b1 - a1 * b2);
-  const rest = error + (a * y + x * b);
-  const high = product + rest;
-  return [high, rest - (high - product)];
-}
-
-/** The upper 26 bits of a number, such that the products of halves are exact. */
-function upperHalf(x: number): number {
-  const shifted = x * (2 ** 27 + 1);
-  return shifted - (shifted - x);
-}
-
-function hostMath(op: Exclude<MathUnary, "erf" | "cosPi">, a: number): number {
-  switch (op) {
-    case "exp":
-      return Math.exp(a);
-    case "expm1":
-      return Math.expm1(a);
-    case "log":
-      return Math.log(a);
-    case "tanh":
-      return Math.tanh(a);
-    default:
-      return op satisfies never;
-  }
 }
 
 /** A host truth value as a number that a kernel can take: 1 or 0. */

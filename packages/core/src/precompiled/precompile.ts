@@ -1,6 +1,8 @@
 /** Compiles the precompiled optimizers; run by scripts/precompile.mjs, and by the test that compares. */
 
 import { kernelsOf } from "../binding.ts";
+import { draws } from "../codegen/kernel.ts";
+import { OPERATIONS, type Operation, type Operations } from "../codegen/operations.ts";
 import type { Pass, PhasePlan, Plan, Variant } from "../codegen/passes.ts";
 import { plan } from "../codegen/plan.ts";
 import { specialise } from "../codegen/specialise.ts";
@@ -10,6 +12,8 @@ import { type Optimizer, toProgram } from "../optimizer.ts";
 import { adam } from "../optimizers/adam.ts";
 import { adashift } from "../optimizers/adashift.ts";
 import { sgd } from "../optimizers/sgd.ts";
+import { refreshed } from "../runtime/refresh.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import type { Precompiled } from "./precompiled.ts";
 
 /** By the name of their entry: the optimizer whose form they have; rates and decay are set when they are bound. */
@@ -38,9 +42,42 @@ export function precompile(optimizer: Optimizer): Precompiled {
   const { bytes, names } = compileModule(kernelsOf([full]), "float32");
   return {
     plan: withoutBodies(full),
-    module: btoa(String.fromCharCode(...bytes)),
+    module: Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(""),
     functions: names,
+    operations: operationsOf(full),
+    runtime: runtimeOf(full),
   };
+}
+
+/** The operations of the host's part. @throws TypeError for one that works on more than single numbers. */
+function operationsOf({ name, step, hostState }: Plan): Operations {
+  const instructions = step.host.levels.flat();
+  const single = instructions.every(({ reduce, out }) => reduce === undefined && out >= 0);
+  requireSmall(
+    name,
+    single && hostState.every(({ scope }) => scope === "tensor"),
+    "rows or columns",
+  );
+  const names = new Set(instructions.map(({ op }) => op).toSorted());
+  return Object.fromEntries(
+    [...names].map((op) => [op, (OPERATIONS as Operations)[op] as Operation]),
+  );
+}
+
+/** The parts of the runtime that a plan needs. @throws TypeError for one that precompiled optimizers go without. */
+function runtimeOf(full: Plan): Partial<Runtime> {
+  const { name, step, before, evaluation } = full;
+  requireSmall(name, step.shared.length === 0, "reductions over all tensors");
+  requireSmall(name, before.length === 0 && evaluation === undefined, "phases");
+  requireSmall(name, !kernelsOf([full]).some(draws), "draws");
+  const windows = step.passes.some(({ refresh }) => refresh !== undefined);
+  return windows ? { refreshed } : {};
+}
+
+function requireSmall(name: string, ok: boolean, what: string): void {
+  if (!ok) {
+    throw new TypeError(`precompile: "${name}" must do without ${what}; compile it for the model`);
+  }
 }
 
 /** The plan without what only the compiler reads, as plain data. */

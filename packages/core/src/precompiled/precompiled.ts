@@ -6,23 +6,35 @@
  */
 
 import { Binding } from "../binding.ts";
+import { onNumbers } from "../codegen/host.ts";
 import type { Backend } from "../codegen/kernel.ts";
+import type { Operations } from "../codegen/operations.ts";
 import type { Plan } from "../codegen/passes.ts";
 import { allocateWasm, loadModule } from "../codegen/wasm/instance.ts";
 import type { CompiledOptimizer, CompileOptions } from "../compiledOptimizer.ts";
 import { requireOneOf } from "../errors.ts";
 import type { Hyperparameters } from "../optimizer.ts";
 import { Numbers } from "../runtime/numbers.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import { checkParams, infosOf } from "../tree.ts";
 
 /** What the compiler made of an optimizer, for float32. */
 export interface Precompiled {
   /** The plan; its kernels have no body. */
   readonly plan: Plan;
-  /** The module of the plan's kernels, in base64, and the names of its functions. */
+  /** The module of the plan's kernels as hexadecimal digits, which gzip packs tighter than base64; names of its functions. */
   readonly module: string;
   readonly functions: readonly string[];
+  /** The operations of its host's part. */
+  readonly operations: Operations;
+  /** The parts of the runtime that it needs beside. */
+  readonly runtime: Partial<Runtime>;
 }
+
+/** The parts of the runtime that no precompiled plan needs: `precompile` refuses one that does. */
+const needless = (): never => {
+  throw new TypeError("step: the plan must run with the runtime it was compiled for");
+};
 
 /** Options that hold for every precompiled optimizer. */
 export type PrecompiledOptions = Pick<
@@ -36,7 +48,7 @@ export type PrecompiledOptions = Pick<
  * @throws RangeError where WebAssembly with SIMD does not run, TypeError or RangeError for options as `compileOptimizer`.
  */
 export function bindPrecompiled(
-  { plan, module, functions }: Precompiled,
+  { plan, module, functions, operations, runtime }: Precompiled,
   hyperparameters: Hyperparameters,
   { params, learningRate, nonFinite = "propagate" }: PrecompiledOptions,
 ): CompiledOptimizer<"float32"> {
@@ -45,7 +57,7 @@ export function bindPrecompiled(
   for (const [key, { value, check }] of Object.entries(hyperparameters)) {
     check(plan.name, key, value);
   }
-  const bytes = Uint8Array.from(atob(module), (character) => character.charCodeAt(0));
+  const bytes = Uint8Array.from(module.match(/../g) ?? [], (digits) => parseInt(digits, 16));
   if (typeof WebAssembly === "undefined" || !WebAssembly.validate(bytes)) {
     throw new RangeError(
       `${plan.name}: WebAssembly with SIMD must run here, got none; use compileOptimizer of @adastra/core, which falls back to JavaScript`,
@@ -64,6 +76,16 @@ export function bindPrecompiled(
     backend,
     dtype: "float32",
     nonFinite,
+    runtime: {
+      levelByLevel: needless,
+      runRows: needless,
+      refreshed: needless,
+      keyOf: needless,
+      evaluate: needless,
+      statisticsOf: needless,
+      ...runtime,
+      runHost: onNumbers(operations),
+    },
   });
   // The module works on float32 alone.
   return binding as CompiledOptimizer as CompiledOptimizer<"float32">;

@@ -1,7 +1,7 @@
 /** Runs passes on the processor: fills in the frames of kernels, and takes reductions from them. */
 
-import { bytesOf, numbersAt } from "../arena.ts";
-import { type HostValues, valuesAt } from "../codegen/host.ts";
+import { numbersAt, WARMUP_ELEMENTS } from "../arena.ts";
+import type { HostValues } from "../codegen/host.ts";
 import {
   type BackendMemory,
   type DType,
@@ -12,19 +12,25 @@ import {
   PARTIALS,
   reductionIdentity,
 } from "../codegen/kernel.ts";
-import type { Pass, Stream, Variant } from "../codegen/passes.ts";
-import { refreshRange } from "../codegen/windows.ts";
-import type { NumericArray } from "../contracts.ts";
-import { keyOf } from "../expr/draw.ts";
+import type { Stream, Variant } from "../codegen/passes.ts";
 import type { RunMatrixStage } from "./matrixStages.ts";
+import type { Runtime } from "./runtime.ts";
 import type { PassCall } from "./sequence.ts";
-import type { Tensor, TensorClass } from "./tensor.ts";
+import type { Tensor } from "./tensor.ts";
 
 /** Elements from..to of a class's segments that run together. */
-interface Range {
+export interface Range {
   readonly start: number;
   readonly end: number;
 }
+
+/** A range that one variant of a pass runs over. */
+export interface Piece extends Range {
+  readonly variant: Variant;
+}
+
+/** Instructions over elements after which V8 has started to optimise any kernel, 1.6 times what was measured. */
+const WARMUP_INSTRUCTIONS = 1e6;
 
 /** Instructions of a kernel like Adam's. */
 const TYPICAL_BODY = 25;
@@ -33,6 +39,7 @@ export class Executor {
   private readonly memory: BackendMemory;
   private readonly dtype: DType;
   private readonly loaded: ReadonlyMap<Kernel, LoadedKernel>;
+  private readonly runtime: Runtime;
   private readonly runMatrixStage: RunMatrixStage | undefined;
 
   /** Of all draws. */
@@ -45,12 +52,14 @@ export class Executor {
     memory: BackendMemory,
     dtype: DType,
     loaded: ReadonlyMap<Kernel, LoadedKernel>,
+    runtime: Runtime,
     runMatrixStage?: RunMatrixStage,
   ) {
     this.runMatrixStage = runMatrixStage;
     this.memory = memory;
     this.dtype = dtype;
     this.loaded = loaded;
+    this.runtime = runtime;
   }
 
   /** Runs a pass over its tensors; what it reduces stands in the first tensor's values afterwards. */
@@ -62,97 +71,66 @@ export class Executor {
     }
   }
 
-  private runKernels({ owner, phase, pass, first, last }: PassCall): void {
+  private runKernels(call: PassCall): void {
+    const { owner, phase, pass, first, last } = call;
     if (pass.steady.kernel.stores.length + pass.reductions.length === 0) {
       return;
     }
-    const values = first.valuesOf(phase);
     if (draws(pass.steady.kernel)) {
-      const call = owner.plan.before.indexOf(phase) + 1;
-      this.key = keyOf(this.seed, first.leaf.path, first.count + 1, call);
+      const before = owner.plan.before.indexOf(phase) + 1;
+      this.key = this.runtime.keyOf(this.seed, first.leaf.path, first.count + 1, before);
     }
-    const { start } = first.extent;
-    if (!pass.perRow) {
-      const range = { start, end: last.extent.start + last.extent.size };
-      const partials = this.runRange(owner, pass, first, values, range, 0, undefined);
-      pass.reductions.forEach(({ kind, slot }, position) => {
-        values.numbers[slot] = foldPartials(kind, partials, position);
-      });
+    if (pass.perRow) {
+      this.runtime.runRows(this, call);
       return;
     }
-    this.prepareColumns(owner, pass, first, values);
-    const { rows, columns } = first.matrix;
-    let partials = identities(pass);
-    for (let row = 0; row < rows; row++) {
-      const range = { start: start + row * columns, end: start + (row + 1) * columns };
-      // Rows start anew, the tensor's own reductions go on from row to row.
-      pass.reductions.forEach(({ kind, over }, position) => {
-        if (over === "row") {
-          partials.fill(reductionIdentity(kind), position * PARTIALS, (position + 1) * PARTIALS);
-        }
-      });
-      partials = this.runRange(owner, pass, first, values, range, row, partials);
-      pass.reductions.forEach(({ kind, over, slot }, position) => {
-        if (over === "row") {
-          valuesAt(values, slot)[row] = foldPartials(kind, partials, position);
-        }
-      });
-    }
-    pass.reductions.forEach(({ kind, over, slot }, position) => {
-      if (over !== "row") {
-        values.numbers[slot] = foldPartials(kind, partials, position);
-      }
+    const range = { start: first.extent.start, end: last.extent.start + last.extent.size };
+    const partials = this.runRange(call, range);
+    const { numbers } = first.valuesOf(phase);
+    pass.reductions.forEach(({ kind, slot }, position) => {
+      numbers[slot] = foldPartials(kind, partials, position);
     });
-    this.collectColumns(owner, pass, first, values);
   }
 
-  /** Runs the pass's kernels over a range and returns the partial results of its reductions. */
-  private runRange(
-    owner: TensorClass,
-    { steady, refresh }: Pass,
-    tensor: Tensor,
-    values: HostValues,
-    { start, end }: Range,
-    row: number,
-    before: Float64Array | undefined,
+  /**
+   * Runs the pass's kernels over a range of the first tensor's class and returns the partial results of its
+   * reductions.
+   *
+   * @param row - whose numbers it reads. @param before - what it goes on from, the identities where absent.
+   */
+  runRange(
+    { phase, pass, first }: PassCall,
+    range: Range,
+    row = 0,
+    before?: Float64Array,
   ): Float64Array {
-    const pieces: (readonly [Variant, number, number])[] = [];
-    if (refresh === undefined) {
-      pieces.push([steady, start, end]);
-    } else {
-      const [from, to] = refreshRange(tensor.count + 1, owner.layout.elements).map((at) =>
-        Math.min(Math.max(at, start), end),
-      ) as [number, number];
-      pieces.push([steady, start, from], [refresh, from, to], [steady, to, end]);
+    const values = first.valuesOf(phase);
+    if (pass.refresh === undefined) {
+      return this.runPiece({ variant: pass.steady, ...range }, first, values, row, before);
     }
     let partials = before;
-    let ran = false;
-    for (const [variant, from, to] of pieces) {
-      if (to > from || !ran) {
-        partials = this.runVariant(owner, variant, tensor, values, from, to - from, row, partials);
-        ran = true;
+    for (const piece of this.runtime.refreshed(pass, first, range)) {
+      if (piece.end > piece.start || partials === before) {
+        partials = this.runPiece(piece, first, values, row, partials);
       }
     }
     return partials as Float64Array;
   }
 
-  private runVariant(
-    owner: TensorClass,
-    { kernel, streams, scalars }: Variant,
+  private runPiece(
+    { variant: { kernel, streams, scalars }, start, end }: Piece,
     tensor: Tensor,
     values: HostValues,
-    start: number,
-    count: number,
     row: number,
     partials: Float64Array | undefined,
   ): Float64Array {
-    const loaded = this.loaded.get(kernel) as LoadedKernel;
+    const loaded = this.loadedOf(kernel);
     const { frame } = loaded;
-    frame.count[0] = count;
+    frame.count[0] = end - start;
     frame.base[0] = start - tensor.extent.start;
     frame.key[0] = this.key;
     for (let i = 0; i < streams.length; i++) {
-      frame.pointers[i] = this.pointer(owner, streams[i] as Stream, tensor.count + 1, start);
+      frame.pointers[i] = tensor.owner.pointer(streams[i] as Stream, tensor.count + 1, start);
     }
     for (let i = 0; i < scalars.length; i++) {
       const slot = scalars[i] as number;
@@ -161,9 +139,7 @@ export class Executor {
       ) as number;
     }
     if (partials === undefined) {
-      kernel.reductions.forEach(({ kind }, i) => {
-        frame.partials.fill(reductionIdentity(kind), i * PARTIALS, (i + 1) * PARTIALS);
-      });
+      startPartials(frame.partials, kernel.reductions);
     } else if (partials !== frame.partials) {
       frame.partials.set(partials);
     }
@@ -171,68 +147,13 @@ export class Executor {
     return frame.partials;
   }
 
-  private pointer(owner: TensorClass, stream: Stream, t: number, start: number): number {
-    return "column" in stream
-      ? (owner.layout.columns[stream.column] as number)
-      : owner.address(stream.array, owner.slotAt(stream.array, t, stream.delay), start);
-  }
-
-  /** Lays the numbers of the columns beside the pass: what it reads, or the identity of what it reduces. */
-  private prepareColumns(owner: TensorClass, pass: Pass, tensor: Tensor, values: HostValues): void {
-    pass.columns.forEach(({ role, slot }, index) => {
-      const beside = this.column(owner, index, tensor);
-      if (role === "read") {
-        beside.set(valuesAt(values, slot));
-      } else {
-        beside.fill(reductionIdentity(role));
-      }
-    });
-  }
-
-  private collectColumns(owner: TensorClass, pass: Pass, tensor: Tensor, values: HostValues): void {
-    pass.columns.forEach(({ role, slot }, index) => {
-      if (role !== "read") {
-        valuesAt(values, slot).set(this.column(owner, index, tensor));
-      }
-    });
-  }
-
-  private column(owner: TensorClass, index: number, { matrix }: Tensor): NumericArray {
-    const at = owner.layout.columns[index] as number;
-    return numbersAt(this.memory, this.dtype, at, matrix.columns);
-  }
-
-  /**
-   * Makes a phase's only store, piece by piece into a scratch area of the memory, and copies it out.
-   *
-   * @param scratch - byte offset of `size` elements that nobody else uses.
-   */
-  evaluate({ owner, phase, pass, first }: PassCall, scratch: number, size: number): NumericArray {
-    const { kernel, streams, scalars } = pass.steady;
-    const loaded = this.loaded.get(kernel) as LoadedKernel;
-    const values = first.valuesOf(phase);
-    const result = first.view(0, 0).slice();
-    for (let from = 0; from < result.length; from += size) {
-      const count = Math.min(size, result.length - from);
-      loaded.frame.count[0] = count;
-      streams.forEach((stream, i) => {
-        const isResult = "array" in stream && stream.array < 0;
-        loaded.frame.pointers[i] = isResult
-          ? scratch
-          : this.pointer(owner, stream, first.count, first.extent.start + from);
-      });
-      scalars.forEach((slot, i) => {
-        loaded.frame.scalars[i] = values.numbers[slot] as number;
-      });
-      loaded.run();
-      result.set(numbersAt(this.memory, this.dtype, scratch, count), from);
-    }
-    return result;
+  loadedOf(kernel: Kernel): LoadedKernel {
+    return this.loaded.get(kernel) as LoadedKernel;
   }
 
   /** The largest magnitude of an array's slot, by the guard's kernel: NaN or infinite when an element is. */
   largest(guard: Kernel, tensor: Tensor, array: number, slot: number): number {
-    const loaded = this.loaded.get(guard) as LoadedKernel;
+    const loaded = this.loadedOf(guard);
     const { frame } = loaded;
     frame.count[0] = tensor.extent.size;
     frame.pointers[0] = tensor.owner.address(array, slot, tensor.extent.start);
@@ -241,25 +162,29 @@ export class Executor {
     return foldPartials("max", frame.partials, 0);
   }
 
-  /** Runs a kernel over a scratch area until the engine has started to optimise it. */
-  warmUp(kernel: Kernel, scratch: number, elements: number, instructions: number): void {
-    const loaded = this.loaded.get(kernel) as LoadedKernel;
-    loaded.frame.pointers.fill(scratch);
-    loaded.frame.count[0] = elements;
+  /** Runs a kernel over a scratch area of WARMUP_ELEMENTS until the engine has started to optimise it. */
+  warmUp(kernel: Kernel, scratch: number): void {
+    const loaded = this.loadedOf(kernel);
+    const { frame } = loaded;
+    frame.pointers.fill(scratch);
+    frame.count[0] = WARMUP_ELEMENTS;
     // A pass in which only the host works has nothing to run; a kernel that came compiled has no body to count.
     const idle = kernel.stores.length + kernel.reductions.length === 0;
-    const calls = idle ? 0 : instructions / (kernel.body.length || TYPICAL_BODY) / elements;
+    const body = kernel.body.length || TYPICAL_BODY;
+    const calls = idle ? 0 : WARMUP_INSTRUCTIONS / body / WARMUP_ELEMENTS;
     for (let call = 0; call < calls; call++) {
       loaded.run();
     }
-    new Uint8Array(this.memory.buffer, scratch, elements * bytesOf(this.dtype)).fill(0);
+    numbersAt(this.memory, this.dtype, scratch, WARMUP_ELEMENTS).fill(0);
   }
 }
 
-function identities(pass: Pass): Float64Array {
-  const partials = new Float64Array(pass.reductions.length * PARTIALS);
-  pass.reductions.forEach(({ kind }, i) => {
+/** Sets partial results to the identities of their reductions. */
+export function startPartials(
+  partials: Float64Array,
+  reductions: readonly { readonly kind: "sum" | "max" }[],
+): void {
+  reductions.forEach(({ kind }, i) => {
     partials.fill(reductionIdentity(kind), i * PARTIALS, (i + 1) * PARTIALS);
   });
-  return partials;
 }

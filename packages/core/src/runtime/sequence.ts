@@ -5,9 +5,10 @@
  * tensors' values before asking for the next, at once on a processor, or after waiting for a device.
  */
 
-import { runHost, valuesAt } from "../codegen/host.ts";
+import { type HostRunner, valuesAt } from "../codegen/host.ts";
 import { reductionIdentity } from "../codegen/kernel.ts";
 import type { Pass, PhasePlan, SharedReduction } from "../codegen/passes.ts";
+import type { Runtime } from "./runtime.ts";
 import type { Tensor, TensorClass } from "./tensor.ts";
 
 /** A pass over neighbouring tensors at the same step number. */
@@ -30,17 +31,21 @@ export interface Part {
 export type StepNumbers = Readonly<Record<string, number>>;
 
 /** Yields the parts' passes in an order that gives every reduction before it is read. */
-export function* sequence(parts: readonly Part[], numbers: StepNumbers): Generator<PassCall, void> {
+export function* sequence(
+  parts: readonly Part[],
+  numbers: StepNumbers,
+  { runHost, levelByLevel: inLevels }: Pick<Runtime, "runHost" | "levelByLevel">,
+): Generator<PassCall, void> {
   for (const { phase, active } of parts) {
     for (const tensor of active) {
       fillIn(phase, tensor, numbers);
     }
   }
   if (parts.some(({ phase }) => phase.shared.length > 0)) {
-    yield* levelByLevel(parts);
+    yield* inLevels(parts, runHost);
   } else {
     for (const part of parts) {
-      yield* tensorByTensor(part);
+      yield* tensorByTensor(part, runHost);
     }
   }
 }
@@ -64,7 +69,10 @@ function fillIn(phase: PhasePlan, tensor: Tensor, numbers: StepNumbers): void {
 }
 
 /** All passes of one run of tensors, then the next: its numbers stay in the cache. */
-function* tensorByTensor({ owner, phase, active }: Part): Generator<PassCall, void> {
+function* tensorByTensor(
+  { owner, phase, active }: Part,
+  runHost: HostRunner,
+): Generator<PassCall, void> {
   const keeps = phase.next.length > 0 || phase.host.queues.length > 0;
   const single = phase.passes.some((pass) => pass.perTensor);
   for (const run of single ? singles(active) : merged(active)) {
@@ -72,23 +80,26 @@ function* tensorByTensor({ owner, phase, active }: Part): Generator<PassCall, vo
     const last = run.at(-1) as Tensor;
     const computed = keeps ? run : [first];
     for (const [level, pass] of phase.passes.entries()) {
-      runLevel(phase, level, computed);
+      runLevel(phase, level, computed, runHost);
       if (isNeeded(phase, pass, first)) {
         yield { owner, phase, pass, first, last };
       }
     }
-    runLevel(phase, phase.passes.length, computed);
+    runLevel(phase, phase.passes.length, computed, runHost);
   }
 }
 
 /** Every tensor's first pass, then every tensor's second: reductions over all tensors are complete in between. */
-function* levelByLevel(parts: readonly Part[]): Generator<PassCall, void> {
+export function* levelByLevel(
+  parts: readonly Part[],
+  runHost: HostRunner,
+): Generator<PassCall, void> {
   const depth = Math.max(...parts.map(({ phase }) => phase.passes.length));
   const sharesOf = sharesByLevel(parts, depth);
   for (let level = 0; level <= depth; level++) {
     const shares = sharesOf[level] ?? [];
     for (const { phase, active } of parts) {
-      runLevel(phase, level, active);
+      runLevel(phase, level, active, runHost);
     }
     const wanted = wantedDomains(shares);
     for (const part of parts) {
@@ -160,7 +171,12 @@ function share(shares: readonly Share[]): void {
   }
 }
 
-function runLevel(phase: PhasePlan, level: number, tensors: readonly Tensor[]): void {
+function runLevel(
+  phase: PhasePlan,
+  level: number,
+  tensors: readonly Tensor[],
+  runHost: HostRunner,
+): void {
   const instructions = phase.host.levels[level] ?? [];
   for (const tensor of instructions.length === 0 ? [] : tensors) {
     runHost(instructions, tensor.valuesOf(phase), tensor.matrix);

@@ -3,7 +3,14 @@
 import { type ClassLayout, type Extent, numbersAt, widthOf } from "../arena.ts";
 import { allocateValues, type HostValues, type Matrix } from "../codegen/host.ts";
 import type { BackendMemory, DType } from "../codegen/kernel.ts";
-import { type ArraySpec, GRADIENT, PARAMS, type PhasePlan, type Plan } from "../codegen/passes.ts";
+import {
+  type ArraySpec,
+  GRADIENT,
+  PARAMS,
+  type PhasePlan,
+  type Plan,
+  type Stream,
+} from "../codegen/passes.ts";
 import type { NumericArray } from "../contracts.ts";
 import { type LeafInfo, matrixOf } from "../expr/node.ts";
 
@@ -46,6 +53,13 @@ export class TensorClass {
     const { bases, slotBytes } = this.layout;
     const width = widthOf(this.plan.arrays[array] as ArraySpec, this.dtype);
     return (bases[array] as number) + slot * (slotBytes[array] as number) + element * width;
+  }
+
+  /** Byte address from which a kernel's stream runs in step t, at an element. */
+  pointer(stream: Stream, t: number, element: number): number {
+    return "column" in stream
+      ? (this.layout.columns[stream.column] as number)
+      : this.address(stream.array, this.slotAt(stream.array, t, stream.delay), element);
   }
 
   /** Steps of an array that outlive the current one: of the gradient's ring, all but the slot written next. */

@@ -10,7 +10,7 @@
 
 import { type ClassLayout, layOut } from "../arena.ts";
 import { GUARD, globalsOf, kernelsOf, phasesOf, readingsOf } from "../binding.ts";
-import { valuesAt } from "../codegen/host.ts";
+import { runHost, valuesAt } from "../codegen/host.ts";
 import { type Kernel, reductionIdentity } from "../codegen/kernel.ts";
 import {
   EVALUATED,
@@ -31,7 +31,7 @@ import { statisticsOf, withStatistics } from "../inspect.ts";
 import { type Optimizer, requireOptimizer, toProgram } from "../optimizer.ts";
 import { acceptGradients, type Gradients, gradientSlot } from "../runtime/gradients.ts";
 import { Numbers } from "../runtime/numbers.ts";
-import { commit, type Part, type PassCall, sequence } from "../runtime/sequence.ts";
+import { commit, levelByLevel, type Part, type PassCall, sequence } from "../runtime/sequence.ts";
 import { type Tensor, TensorClass } from "../runtime/tensor.ts";
 import { checkState, loadLeaf, type OptimizerState, saveLeaf, startLeaf } from "../state.ts";
 import { checkParams, infosOf } from "../tree.ts";
@@ -298,7 +298,7 @@ class Bound implements GpuOptimizer {
         const phase = before[this.calls] ?? (inspect ? (inspected ?? step) : step);
         return { owner, phase, active: owner.tensors.filter((tensor) => active.has(tensor)) };
       });
-      for (const call of sequence(parts, values)) {
+      for (const call of sequence(parts, values, { runHost, levelByLevel })) {
         await this.run(call);
       }
       await this.flush();
@@ -336,7 +336,7 @@ class Bound implements GpuOptimizer {
         const phase = owner.plan.evaluation;
         if (phase !== undefined) {
           const part = { owner, phase, active: owner.tensors };
-          for (const call of sequence([part], values)) {
+          for (const call of sequence([part], values, { runHost, levelByLevel })) {
             await this.run(call, -1);
           }
         }

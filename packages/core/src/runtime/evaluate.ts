@@ -1,0 +1,39 @@
+/** Parameters to evaluate a model with, where they are not those that train. */
+
+import { numbersAt, WARMUP_ELEMENTS } from "../arena.ts";
+import type { NumericArray } from "../contracts.ts";
+import type { Executor } from "./executor.ts";
+import type { PassCall } from "./sequence.ts";
+
+/**
+ * Makes a phase's only store, piece by piece into a scratch area of the memory, and copies it out.
+ *
+ * @param scratch - byte offset of WARMUP_ELEMENTS elements that nobody else uses.
+ */
+export function evaluate(
+  executor: Executor,
+  { owner, phase, pass, first }: PassCall,
+  scratch: number,
+): NumericArray {
+  const { kernel, streams, scalars } = pass.steady;
+  const loaded = executor.loadedOf(kernel);
+  const { frame } = loaded;
+  const values = first.valuesOf(phase);
+  const result = first.view(0, 0).slice();
+  for (let from = 0; from < result.length; from += WARMUP_ELEMENTS) {
+    const count = Math.min(WARMUP_ELEMENTS, result.length - from);
+    frame.count[0] = count;
+    streams.forEach((stream, i) => {
+      const isResult = "array" in stream && stream.array < 0;
+      frame.pointers[i] = isResult
+        ? scratch
+        : owner.pointer(stream, first.count, first.extent.start + from);
+    });
+    scalars.forEach((slot, i) => {
+      frame.scalars[i] = values.numbers[slot] as number;
+    });
+    loaded.run();
+    result.set(numbersAt(owner.memory, owner.dtype, scratch, count), from);
+  }
+  return result;
+}

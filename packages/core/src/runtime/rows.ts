@@ -1,0 +1,66 @@
+/** Passes row by row: what is one number a row or a column is read or reduced on the way. */
+
+import { numbersAt } from "../arena.ts";
+import { valuesAt } from "../codegen/host.ts";
+import { foldPartials, PARTIALS, reductionIdentity } from "../codegen/kernel.ts";
+import type { NumericArray } from "../contracts.ts";
+import { type Executor, startPartials } from "./executor.ts";
+import type { PassCall } from "./sequence.ts";
+
+/** Runs a pass over one tensor, a row at a time; what it reduces stands in the tensor's values afterwards. */
+export function runRows(executor: Executor, call: PassCall): void {
+  const { phase, pass, first } = call;
+  const values = first.valuesOf(phase);
+  prepareColumns(call);
+  const { rows, columns } = first.matrix;
+  let partials: Float64Array = new Float64Array(pass.reductions.length * PARTIALS);
+  startPartials(partials, pass.reductions);
+  for (let row = 0; row < rows; row++) {
+    const start = first.extent.start + row * columns;
+    // Rows start anew, the tensor's own reductions go on from row to row.
+    pass.reductions.forEach(({ kind, over }, position) => {
+      if (over === "row") {
+        partials.fill(reductionIdentity(kind), position * PARTIALS, (position + 1) * PARTIALS);
+      }
+    });
+    partials = executor.runRange(call, { start, end: start + columns }, row, partials);
+    pass.reductions.forEach(({ kind, over, slot }, position) => {
+      if (over === "row") {
+        valuesAt(values, slot)[row] = foldPartials(kind, partials, position);
+      }
+    });
+  }
+  pass.reductions.forEach(({ kind, over, slot }, position) => {
+    if (over !== "row") {
+      values.numbers[slot] = foldPartials(kind, partials, position);
+    }
+  });
+  collectColumns(call);
+}
+
+/** Lays the numbers of the columns beside the pass: what it reads, or the identity of what it reduces. */
+function prepareColumns(call: PassCall): void {
+  const values = call.first.valuesOf(call.phase);
+  call.pass.columns.forEach(({ role, slot }, index) => {
+    const beside = columnAt(call, index);
+    if (role === "read") {
+      beside.set(valuesAt(values, slot));
+    } else {
+      beside.fill(reductionIdentity(role));
+    }
+  });
+}
+
+function collectColumns(call: PassCall): void {
+  const values = call.first.valuesOf(call.phase);
+  call.pass.columns.forEach(({ role, slot }, index) => {
+    if (role !== "read") {
+      valuesAt(values, slot).set(columnAt(call, index));
+    }
+  });
+}
+
+function columnAt({ owner, first }: PassCall, index: number): NumericArray {
+  const at = owner.layout.columns[index] as number;
+  return numbersAt(owner.memory, owner.dtype, at, first.matrix.columns);
+}
