@@ -199,7 +199,7 @@ describe("compileOptimizer", () => {
           params: { w: two().dense.bias, b: { shape: [2], data: [1, 2] } } as unknown as Tree,
           learningRate: 1,
         }),
-      'flatten: "b" must be a leaf { shape, data } with a typed array, or a record of such, got data of Array; wrap or rename it',
+      'flatten: "b" must be a leaf { shape, data } with a typed array, or a record of such, got { data: Array of 2 }; wrap or rename it',
     ],
     [
       () => compileOptimizer(adam(), { params: null as unknown as Tree, learningRate: 1 }),
@@ -308,10 +308,12 @@ describe("compileOptimizer", () => {
       },
       learningRate: 0.1,
     });
-    expect(() => optimizer.load(other)).toThrow('load: state must be of "adam", got "sgd"');
-    expect(() => optimizer.load(wide.save())).toThrow('load: state must be float32, got "float64"');
+    expect(() => optimizer.load(other)).toThrow('load: state.optimizer must be "adam", got "sgd"');
+    expect(() => optimizer.load(wide.save())).toThrow(
+      'load: state.dtype must be "float32", got "float64"',
+    );
     expect(() => optimizer.load(small.save())).toThrow(
-      'leaf "dense/kernel" must have shape [2, 2], got "[4]"',
+      "load: state.leaves.dense/kernel.shape.0 must be 2, got 4",
     );
     const own = optimizer.save();
     const leaf = own.leaves["dense/bias"] as (typeof own)["leaves"][string];
@@ -320,14 +322,29 @@ describe("compileOptimizer", () => {
       leaves: { ...own.leaves, "dense/bias": { ...leaf, ...part } },
     });
     for (const [broken, message] of [
-      [null, "load: state must be an object of `save`, got null"],
-      [{ ...own, leaves: undefined }, "load: state must hold leaves by path, got undefined"],
-      [{ ...own, leaves: { ...own.leaves, extra: leaf } }, 'leaves alone, got "extra"'],
-      [withLeaf({ params: ["x", null] }), 'parameters of leaf "dense/bias" must be 2 numbers'],
-      [withLeaf({ arrays: { mu: [new BigInt64Array(2)], nu: leaf.arrays.nu } }), 'state "mu"'],
-      [withLeaf({ arrays: { ...leaf.arrays, more: [] } }), "must hold state mu, nu"],
-      [withLeaf({ count: 7 }), "must be a natural number up to 1, got 7"],
-      [withLeaf({ queues: [null] }), "must hold queues of"],
+      [null, "load: state must be what `save` returns, got null"],
+      [{ ...own, leaves: undefined }, "load: state.leaves must be a record, got undefined"],
+      [
+        { ...own, leaves: { ...own.leaves, extra: leaf } },
+        "load: state.leaves.extra must be absent, got Object",
+      ],
+      [
+        withLeaf({ params: ["x", null] }),
+        "state.leaves.dense/bias.params must be 2 numbers, got Array of 2",
+      ],
+      [
+        withLeaf({ arrays: { mu: [new BigInt64Array(2)], nu: leaf.arrays.nu } }),
+        "state.leaves.dense/bias.arrays.mu.0 must be 2 numbers, got BigInt64Array of 2",
+      ],
+      [
+        withLeaf({ arrays: { ...leaf.arrays, more: [] } }),
+        "state.leaves.dense/bias.arrays.more must be absent, got Array of 0",
+      ],
+      [
+        withLeaf({ count: 7 }),
+        "state.leaves.dense/bias.count must be a natural number up to 1, got 7",
+      ],
+      [withLeaf({ queues: [null] }), "state.leaves.dense/bias.queues.0 must be absent, got null"],
     ] as const) {
       expect(() => optimizer.load(broken as unknown as typeof own)).toThrow(message);
     }

@@ -35,6 +35,15 @@ export function show(value: unknown): string {
   return typeof value === "string" ? `"${value}"` : String(value);
 }
 
+/** How a value appears that may have many parts: by its kind, and how many. */
+export function kindOf(value: unknown): string {
+  if (typeof value !== "object" || value === null) {
+    return show(value);
+  }
+  const kind = Object.prototype.toString.call(value).slice(8, -1);
+  return "length" in value ? `${kind} of ${String(value.length)}` : kind;
+}
+
 /** Checks written as the negated good case, so that NaN is caught. */
 export function requireThat(
   ok: boolean,

@@ -4,11 +4,11 @@ import type { Matrix } from "./codegen/host.ts";
 import type { DType } from "./codegen/kernel.ts";
 import { type ArraySpec, type HostState, PARAMS } from "./codegen/passes.ts";
 import type { NumericArray } from "./contracts.ts";
-import { show } from "./errors.ts";
+import { kindOf, show } from "./errors.ts";
 import { bf16Operations } from "./expr/bf16.ts";
 import type { LeafInfo } from "./expr/node.ts";
 import type { Tensor } from "./runtime/tensor.ts";
-import { isNumericArray, sameShape, sizeOf } from "./tree.ts";
+import { isNumericArray, sizeOf } from "./tree.ts";
 
 export interface LeafState {
   readonly shape: readonly number[];
@@ -142,155 +142,107 @@ export function loadLeaf(tensor: Tensor, saved: LeafState): void {
   });
 }
 
-function keysOf({ owner }: TensorShape, scope: "tensor" | "row" | "column"): string[] {
+function keysOf(
+  { owner }: Pick<TensorShape, "owner">,
+  scope: "tensor" | "row" | "column",
+): string[] {
   return owner.plan.hostState.filter((each) => each.scope === scope).map(({ key }) => key);
 }
 
-const SAME = "pass the state of the optimizer it was saved with";
+/** Refuses a value that is not as expected; `at` says where it was found. */
+type Form = (value: unknown, at: string) => void;
 
-/** @throws TypeError naming the first thing that does not fit. */
-export function checkState(where: string, state: OptimizerState, shape: StateShape): void {
-  const expect = (ok: boolean, expected: string, got: unknown, hint = SAME): void => {
-    if (!ok) {
-      throw new TypeError(`${where}: ${expected}, got ${show(got)}; ${hint}`);
+function form(expected: string, isSo: (value: unknown) => boolean): Form {
+  return (value, at) => {
+    if (!isSo(value)) {
+      throw new TypeError(
+        `${at} must be ${expected}, got ${kindOf(value)}; pass the state of the optimizer it was saved with`,
+      );
     }
   };
-  expect(isRecord(state), "state must be an object of `save`", state);
-  expect(
-    state.format === "adastra-optimizer/2",
-    'state must have format "adastra-optimizer/2"',
-    state.format,
-  );
-  expect(
-    state.optimizer === shape.optimizer,
-    `state must be of "${shape.optimizer}"`,
-    state.optimizer,
-  );
-  expect(
-    state.dtype === shape.dtype,
-    `state must be ${shape.dtype}`,
-    state.dtype,
-    "compile with the dtype it was saved with",
-  );
-  expect(isCount(state.count), "the step count must be a natural number", state.count);
-  expect(
-    isCount(state.phase) && state.phase < shape.phases,
-    `the phase must be a natural number below ${shape.phases}`,
-    state.phase,
-  );
-  expect(
-    shape.draws
-      ? isCount(state.seed) && (state.seed as number) < 2 ** 32
-      : state.seed === undefined,
-    shape.draws ? "the seed must be an integer of 32 bits" : "state must hold no seed",
-    state.seed,
-  );
-  expectNumbers(expect, state.hyperparameters, shape.hyperparameters, "hyperparameters");
-  expectNumbers(expect, state.global, shape.global, "state of all tensors");
-  expect(isRecord(state.leaves), "state must hold leaves by path", state.leaves);
-  const known = new Set(shape.tensors.map(({ leaf }) => leaf.path));
-  const stranger = Object.keys(state.leaves).find((path) => !known.has(path));
-  expect(stranger === undefined, "state must hold the optimizer's leaves alone", stranger);
-  for (const tensor of shape.tensors) {
-    const { path } = tensor.leaf;
-    const leaf = Object.hasOwn(state.leaves, path) ? state.leaves[path] : undefined;
-    expect(isRecord(leaf), `state must hold leaf "${path}"`, leaf);
-    checkLeaf(expect, leaf as LeafState, tensor, state.count);
-  }
 }
 
-type Expect = (ok: boolean, expected: string, got: unknown, hint?: string) => void;
+const ABSENT: Form = form("absent", (value) => value === undefined);
+const NUMBER: Form = form("a number", (value) => typeof value === "number");
 
-function checkLeaf(expect: Expect, leaf: LeafState, tensor: TensorShape, count: number): void {
-  const { owner, matrix, queues } = tensor;
-  const { path, shape } = tensor.leaf;
-  const size = sizeOf(shape);
-  const holds = (data: unknown): boolean => isNumericArray(data) && data.length === size;
-  const holdsHalves = (data: unknown): boolean => isBf16Array(data) && data.length === size;
-  const sameDims = Array.isArray(leaf.shape) && sameShape(leaf.shape, shape);
-  expect(
-    sameDims,
-    `leaf "${path}" must have shape [${shape.join(", ")}]`,
-    `[${String(leaf.shape)}]`,
+function exactly(expected: string | number): Form {
+  return form(show(expected), (value) => value === expected);
+}
+
+function countUpTo(most: number): Form {
+  return form(
+    `a natural number up to ${most}`,
+    (value) => Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= most,
   );
-  expect(
-    isCount(leaf.count) && leaf.count <= count,
-    `the step count of leaf "${path}" must be a natural number up to ${count}`,
-    leaf.count,
+}
+
+/** An array that parameters and state may be kept in, or one of the bits of bfloat16. */
+function numbers(length: number, format?: ArraySpec["format"]): Form {
+  const isOfKind = format === undefined ? isNumericArray : isBf16Array;
+  return form(
+    `${length} ${format ?? "numbers"}`,
+    (value) => isOfKind(value) && value.length === length,
   );
-  expect(holds(leaf.params), `parameters of leaf "${path}" must be ${size} numbers`, leaf.params);
-  const arrays = owner.plan.arrays.flatMap(({ name, format }, array) => {
-    const kept = owner.kept(array);
-    return kept > 0 ? [{ name, format, kept }] : [];
-  });
-  expect(isRecord(leaf.arrays), `leaf "${path}" must hold state by key`, leaf.arrays);
-  expect(
-    Object.keys(leaf.arrays).length === arrays.length,
-    `leaf "${path}" must hold state ${arrays.map(({ name }) => name).join(", ")}`,
-    Object.keys(leaf.arrays).join(", "),
-  );
-  for (const { name, format, kept } of arrays) {
-    const steps: unknown = leaf.arrays[name];
-    expect(
-      Array.isArray(steps) &&
-        steps.length === kept &&
-        steps.every(format === undefined ? holds : holdsHalves),
-      `state "${name}" of leaf "${path}" must be ${kept} x ${size} ${format ?? "numbers"}`,
-      Array.isArray(steps) ? `${steps.length} arrays` : "none",
+}
+
+/** A list where forms are a list, else a record: each member in its form, and no more members. */
+function members(forms: readonly Form[] | Readonly<Record<string, Form>>): Form {
+  const inside = new Map(Object.entries(forms));
+  const whole = Array.isArray(forms) ? form("a list", Array.isArray) : form("a record", isRecord);
+  return (value, at) => {
+    whole(value, at);
+    const found = new Map(Object.entries(value as object));
+    for (const key of new Set([...inside.keys(), ...found.keys()])) {
+      (inside.get(key) ?? ABSENT)(found.get(key), `${at}.${key}`);
+    }
+  };
+}
+
+/** A record of one form for every key. */
+function each(keys: readonly string[], one: (key: string) => Form): Form {
+  return members(Object.fromEntries(keys.map((key) => [key, one(key)])));
+}
+
+/** @throws TypeError naming the first part that does not fit, such as `state.leaves.dense1/kernel.count`. */
+export function checkState(where: string, state: OptimizerState, shape: StateShape): void {
+  const number = (): Form => NUMBER;
+  const ofLeaf = ({ leaf, matrix, queues, owner }: TensorShape): Form => {
+    const { arrays, hostState } = owner.plan;
+    const size = sizeOf(leaf.shape);
+    const kept = arrays.flatMap(({ name, format }, array) => {
+      const steps = Array.from({ length: owner.kept(array) }, () => numbers(size, format));
+      return steps.length > 0 ? [[name, members(steps)] as const] : [];
+    });
+    const vectors = hostState.flatMap(({ key, scope }) =>
+      scope === "row" || scope === "column"
+        ? [[key, numbers(scope === "row" ? matrix.rows : matrix.columns)] as const]
+        : [],
     );
-  }
-  const what = `per-tensor state of leaf "${path}"`;
-  expectNumbers(expect, leaf.tensor, keysOf(tensor, "tensor"), what);
-  const [rows, columns] = [keysOf(tensor, "row"), keysOf(tensor, "column")];
-  expect(
-    isRecord(leaf.vectors) && Object.keys(leaf.vectors).length === rows.length + columns.length,
-    `leaf "${path}" must hold state of rows and columns ${[...rows, ...columns].join(", ")}`,
-    isRecord(leaf.vectors) ? Object.keys(leaf.vectors).join(", ") : leaf.vectors,
-  );
-  for (const key of [...rows, ...columns]) {
-    const length = rows.includes(key) ? matrix.rows : matrix.columns;
-    const values: unknown = leaf.vectors[key];
-    expect(
-      isNumericArray(values) && values.length === length,
-      `state "${key}" of leaf "${path}" must be ${length} numbers`,
-      isNumericArray(values) ? `${values.length}` : "none",
-    );
-  }
-  const lengths = queues.map(({ length }) => length);
-  expect(
-    Array.isArray(leaf.queues) &&
-      leaf.queues.length === lengths.length &&
-      leaf.queues.every((queue, i) => isQueue(queue, lengths[i] as number)),
-    `leaf "${path}" must hold queues of ${lengths.join(", ")} numbers`,
-    JSON.stringify(leaf.queues) ?? "none",
-  );
-}
-
-/** A record of one number a key, and no more. */
-function expectNumbers(
-  expect: Expect,
-  record: Readonly<Record<string, number>>,
-  keys: readonly string[],
-  what: string,
-): void {
-  expect(isRecord(record), `${what} must be numbers by key`, record);
-  expect(
-    Object.keys(record).length === keys.length,
-    `${what} must be ${keys.join(", ") || "empty"}`,
-    Object.keys(record).join(", ") || "none",
-  );
-  for (const key of keys) {
-    const value = record[key];
-    expect(typeof value === "number", `"${key}" of ${what} must be a number`, value);
-  }
-}
-
-function isQueue(queue: unknown, length: number): boolean {
-  return (
-    Array.isArray(queue) &&
-    queue.length === length &&
-    queue.every((value) => typeof value === "number")
-  );
+    return members({
+      shape: members(leaf.shape.map(exactly)),
+      count: countUpTo(state.count),
+      params: numbers(size),
+      arrays: members(Object.fromEntries(kept)),
+      tensor: each(keysOf({ owner }, "tensor"), number),
+      vectors: members(Object.fromEntries(vectors)),
+      queues: members(queues.map(({ length }) => members(new Array<Form>(length).fill(NUMBER)))),
+    });
+  };
+  const found = `${where}: state`;
+  form("what `save` returns", isRecord)(state, found);
+  members({
+    format: exactly("adastra-optimizer/2"),
+    optimizer: exactly(shape.optimizer),
+    dtype: exactly(shape.dtype),
+    count: countUpTo(Number.MAX_SAFE_INTEGER),
+    phase: countUpTo(shape.phases - 1),
+    seed: shape.draws ? countUpTo(2 ** 32 - 1) : ABSENT,
+    hyperparameters: each(shape.hyperparameters, number),
+    global: each(shape.global, number),
+    leaves: members(
+      Object.fromEntries(shape.tensors.map((tensor) => [tensor.leaf.path, ofLeaf(tensor)])),
+    ),
+  })(state, found);
 }
 
 function isBf16Array(value: unknown): value is Uint16Array {
@@ -299,8 +251,4 @@ function isBf16Array(value: unknown): value is Uint16Array {
 
 function isRecord(value: unknown): boolean {
   return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function isCount(value: unknown): boolean {
-  return Number.isSafeInteger(value) && (value as number) >= 0;
 }

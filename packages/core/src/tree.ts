@@ -1,7 +1,7 @@
 /** Parameter trees: nested records of leaves, addressed by path (`"dense1/kernel"`). */
 
 import type { Leaf, Leaves, NumericArray } from "./contracts.ts";
-import { ShapeMismatchError } from "./errors.ts";
+import { kindOf, ShapeMismatchError } from "./errors.ts";
 import type { LeafInfo } from "./expr/node.ts";
 
 /** Nested records ending in leaves. */
@@ -101,10 +101,6 @@ function isRecord(value: unknown): boolean {
 }
 
 function describe(value: unknown): string {
-  if (typeof value !== "object" || value === null) {
-    return String(value);
-  }
-  return "data" in value && !isRecord(value.data)
-    ? `data of ${Object.prototype.toString.call(value.data).slice(8, -1)}`
-    : Object.prototype.toString.call(value).slice(8, -1);
+  const hasData = typeof value === "object" && value !== null && "data" in value;
+  return hasData && !isRecord(value.data) ? `{ data: ${kindOf(value.data)} }` : kindOf(value);
 }

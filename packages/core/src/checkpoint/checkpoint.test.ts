@@ -459,6 +459,6 @@ describe("decodeCheckpoint", () => {
       learningRate: 0.1,
     });
     const { optimizer: state } = decodeCheckpoint(changed((same) => same));
-    expect(() => other.load(state)).toThrow('load: state must be of "adam", got "adashift"');
+    expect(() => other.load(state)).toThrow('load: state.optimizer must be "adam", got "adashift"');
   });
 });

@@ -31,11 +31,6 @@ export interface Precompiled {
   readonly runtime: Partial<Runtime>;
 }
 
-/** The parts of the runtime that no precompiled plan needs: `precompile` refuses one that does. */
-const needless = (): never => {
-  throw new TypeError("step: the plan must run with the runtime it was compiled for");
-};
-
 /** Options that hold for every precompiled optimizer. */
 export type PrecompiledOptions = Pick<
   CompileOptions<"float32">,
@@ -76,16 +71,8 @@ export function bindPrecompiled(
     backend,
     dtype: "float32",
     nonFinite,
-    runtime: {
-      levelByLevel: needless,
-      runRows: needless,
-      refreshed: needless,
-      keyOf: needless,
-      evaluate: needless,
-      statisticsOf: needless,
-      ...runtime,
-      runHost: onNumbers(operations),
-    },
+    // The plan runs without the other parts: `precompile` has refused one that does not.
+    runtime: { ...runtime, runHost: onNumbers(operations) } as Runtime,
   });
   // The module works on float32 alone.
   return binding as CompiledOptimizer as CompiledOptimizer<"float32">;

@@ -149,7 +149,7 @@ describe("compress", () => {
     const compiled = bind(compress(amsgrad(), { mu: "bf16" }), new Float32Array(3));
     expect(() => compiled.load(bind(amsgrad(), new Float32Array(3)).save())).toThrow(
       new TypeError(
-        'load: state "mu" of leaf "w" must be 1 x 3 bf16, got "1 arrays"; pass the state of the optimizer it was saved with',
+        "load: state.leaves.w.arrays.mu.0 must be 3 bf16, got Float32Array of 3; pass the state of the optimizer it was saved with",
       ),
     );
   });

@@ -99,14 +99,14 @@ describe("noise", () => {
     const { seed: _, ...unseeded } = bind(1).save();
     expect(() => bind(1).load(unseeded)).toThrow(
       new TypeError(
-        "load: the seed must be an integer of 32 bits, got undefined; pass the state of the optimizer it was saved with",
+        "load: state.seed must be a natural number up to 4294967295, got undefined; pass the state of the optimizer it was saved with",
       ),
     );
     const plain = compileOptimizer(sgd(), { params: { a: leaf(1) }, learningRate: 1 });
     expect(plain.save()).not.toHaveProperty("seed");
     expect(() => plain.load({ ...plain.save(), seed: 1 })).toThrow(
       new TypeError(
-        "load: state must hold no seed, got 1; pass the state of the optimizer it was saved with",
+        "load: state.seed must be absent, got 1; pass the state of the optimizer it was saved with",
       ),
     );
   });

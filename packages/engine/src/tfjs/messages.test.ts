@@ -130,7 +130,7 @@ describe("messages", () => {
     for (const execution of ["kernels", "operations"] as const) {
       const wrong = toTf(adamw(), { learningRate: 0.1, execution });
       expect(() => wrong.load(state)).toThrow(
-        'load: state must be of "adamw", got "adam"; pass the state of the optimizer it was saved with',
+        'load: state.optimizer must be "adamw", got "adam"; pass the state of the optimizer it was saved with',
       );
       expect(wrong.execution).toBeUndefined();
     }
