@@ -60,8 +60,8 @@ export class Binding implements CompiledOptimizer {
   private readonly tensors: readonly Tensor[];
   private readonly tensorAt: ReadonlyMap<string, Tensor>;
   private readonly globals: Readonly<Record<string, Float64Array>>;
-  /** The leaves of each slot of the gradient's ring, where all leaves have the same ring. */
-  private readonly gradientSlots: readonly Leaves[];
+  /** The leaves of each slot of the gradient's ring, once they were handed out. */
+  private readonly gradientSlots: Leaves[] = [];
   /** Whether a seed is part of the state. */
   private readonly draws: boolean;
   private steps = 0;
@@ -107,7 +107,7 @@ export class Binding implements CompiledOptimizer {
     this.executor = new Executor(memory, dtype, loadedOf, runtime, runMatrixStage);
     this.executor.seed = seed;
     this.draws = kernels.some(draws);
-    this.warmUp(memory.buffer, matrixStages?.kernels ?? []);
+    this.warmUp(memory.buffer, kernels);
 
     this.globals = globalsOf(this.plans);
     this.classes = classes.map(
@@ -126,10 +126,6 @@ export class Binding implements CompiledOptimizer {
     );
     this.tensors = Object.keys(leaves).map((path) => this.tensorAt.get(path) as Tensor);
     this.params = this.leavesOf(PARAMS, () => 0);
-    const slots = this.plans.map(({ arrays }) => arrays[GRADIENT]?.slots ?? 1);
-    this.gradientSlots = slots.every((count) => count === slots[0])
-      ? Array.from({ length: slots[0] ?? 1 }, (_, slot) => this.leavesOf(GRADIENT, () => slot))
-      : [];
     this.initialise(leaves);
   }
 
@@ -151,11 +147,12 @@ export class Binding implements CompiledOptimizer {
   }
 
   get gradients(): Leaves {
-    const slots = this.tensors.map((tensor) => gradientSlot(tensor));
-    const first = this.gradientSlots[slots[0] ?? 0];
-    return first !== undefined && slots.every((slot) => slot === slots[0])
-      ? first
-      : this.leavesOf(GRADIENT, gradientSlot);
+    const [slot = 0, ...others] = this.tensors.map(gradientSlot);
+    if (others.some((other) => other !== slot)) {
+      return this.leavesOf(GRADIENT, gradientSlot);
+    }
+    this.gradientSlots[slot] ??= this.leavesOf(GRADIENT, () => slot);
+    return this.gradientSlots[slot];
   }
 
   get stateBytes(): number {
@@ -276,7 +273,7 @@ export class Binding implements CompiledOptimizer {
 
   private initialise(leaves: Leaves): void {
     for (const tensor of this.tensors) {
-      startLeaf(tensor, (leaves[tensor.leaf.path] as Leaf).data);
+      startLeaf(tensor, (leaves[tensor.leaf.path] as Leaf).data, this.runtime.encodeBf16);
     }
   }
 
@@ -284,13 +281,11 @@ export class Binding implements CompiledOptimizer {
    * Pays at construction what the first steps would pay: the system hands out a page of fresh memory when it
    * is first touched, and first calls run in WebAssembly's baseline compiler until the optimised one is ready.
    */
-  private warmUp(buffer: ArrayBuffer, others: readonly Kernel[]): void {
+  private warmUp(buffer: ArrayBuffer, kernels: readonly Kernel[]): void {
     const bytes = new Uint8Array(buffer);
     for (let page = 0; page < bytes.length; page += 4096) {
       bytes[page] = 0;
     }
-    const phases = this.plans.flatMap(({ step, inspected }) => [step, inspected ?? []].flat());
-    const kernels = [...phases.flatMap(kernelsOfPhase), ...others, GUARD];
     for (const kernel of this.backend === "wasm" ? kernels : []) {
       this.executor.warmUp(kernel, this.layout.warmup);
     }
@@ -339,13 +334,9 @@ export function phasesOf({ step, before, inspected, evaluation }: Plan): PhasePl
 
 /** The kernels behind plans, in the order in which a backend loads them: the guard is the last. */
 export function kernelsOf(plans: readonly Plan[]): Kernel[] {
-  return [...plans.flatMap(phasesOf).flatMap(kernelsOfPhase), GUARD];
-}
-
-function kernelsOfPhase({ passes }: PhasePlan): Kernel[] {
-  return passes.flatMap(({ steady, refresh }) =>
-    refresh === undefined ? [steady.kernel] : [steady.kernel, refresh.kernel],
-  );
+  const passes = plans.flatMap(phasesOf).flatMap((phase) => phase.passes);
+  const variants = passes.flatMap(({ steady, refresh }) => [steady, refresh ?? []].flat());
+  return [...variants.map(({ kernel }) => kernel), GUARD];
 }
 
 /** State that is one number for all tensors, at its start. */

@@ -39,7 +39,14 @@ import { Numbers } from "./runtime/numbers.ts";
 import { RUNTIME } from "./runtime/runtime.ts";
 import { commit, type Part, sequence } from "./runtime/sequence.ts";
 import { type Tensor, TensorClass } from "./runtime/tensor.ts";
-import { checkState, loadLeaf, type OptimizerState, saveLeaf, startLeaf } from "./state.ts";
+import {
+  checkState,
+  encodeBf16,
+  loadLeaf,
+  type OptimizerState,
+  saveLeaf,
+  startLeaf,
+} from "./state.ts";
 
 /** Byte address in the memory, a multiple of 4; unsigned, also above 2 GiB. */
 export type Address = number;
@@ -430,7 +437,7 @@ function locate({ tensor, bases }: Placed, array: number, address: Address): voi
 
 /** State at its start; the parameters stay as they are. */
 function startState(tensor: Tensor): void {
-  startLeaf(tensor, tensor.view(PARAMS, 0).slice());
+  startLeaf(tensor, tensor.view(PARAMS, 0).slice(), encodeBf16);
 }
 
 function requireLeaves(leaves: readonly PlacedLeaf[]): void {

@@ -44,7 +44,10 @@ export function kindOf(value: unknown): string {
   return "length" in value ? `${kind} of ${String(value.length)}` : kind;
 }
 
-/** Checks written as the negated good case, so that NaN is caught. */
+/**
+ * Checks written as the negated good case, so that NaN is caught; `Number.isFinite` also refuses text, which compares
+ * with numbers.
+ */
 export function requireThat(
   ok: boolean,
   where: string,
@@ -62,7 +65,7 @@ export function requireThat(
 /** A decay rate β in [0, 1). */
 export function requireDecay(where: string, name: string, value: number): void {
   requireThat(
-    isNumber(value) && value >= 0 && value < 1,
+    Number.isFinite(value) && value >= 0 && value < 1,
     where,
     `\`${name}\` must be in [0, 1)`,
     value,
@@ -71,7 +74,7 @@ export function requireDecay(where: string, name: string, value: number): void {
 
 export function requireNonNegative(where: string, name: string, value: number): void {
   requireThat(
-    isNumber(value) && value >= 0 && value < Number.POSITIVE_INFINITY,
+    Number.isFinite(value) && value >= 0,
     where,
     `\`${name}\` must be finite and at least 0`,
     value,
@@ -80,7 +83,7 @@ export function requireNonNegative(where: string, name: string, value: number): 
 
 export function requirePositive(where: string, name: string, value: number): void {
   requireThat(
-    isNumber(value) && value > 0 && value < Number.POSITIVE_INFINITY,
+    Number.isFinite(value) && value > 0,
     where,
     `\`${name}\` must be finite and greater than 0`,
     value,
@@ -95,18 +98,13 @@ export function requireShare(
   interval: "[0, 1]" | "(0, 1]" = "[0, 1]",
 ): void {
   const above = interval === "[0, 1]" ? value >= 0 : value > 0;
-  const ok = isNumber(value) && above && value <= 1;
+  const ok = Number.isFinite(value) && above && value <= 1;
   requireThat(ok, where, `\`${name}\` must be in ${interval}`, value);
 }
 
 /** A switch: true or false, and nothing that merely counts as such. */
 export function requireFlag(where: string, name: string, value: boolean): void {
   requireThat(typeof value === "boolean", where, `\`${name}\` must be true or false`, value);
-}
-
-/** Text compares with numbers; only a number is one. */
-function isNumber(value: unknown): boolean {
-  return typeof value === "number";
 }
 
 export function requireCount(where: string, name: string, value: number): void {

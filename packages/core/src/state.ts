@@ -71,17 +71,25 @@ export interface TensorShape {
   };
 }
 
-/** Puts parameters and state to where they start. */
-export function startLeaf(tensor: Tensor, params: NumericArray): void {
-  const { nearest, upper } = bf16Operations();
+/** Puts parameters and state to where they start; `encode` writes numbers as a format keeps them. */
+export function startLeaf(tensor: Tensor, params: NumericArray, encode: Encoder): void {
   tensor.view(PARAMS, 0).set(params);
   tensor.owner.plan.arrays.forEach(({ slots, init, format }, array) => {
     for (let slot = 0; slot < slots && init !== 0; slot++) {
       const view = tensor.stored(array, slot);
       const start = init === "params" ? params : new Float64Array(view.length).fill(init);
-      view.set(format === undefined ? start : start.map((x) => upper(nearest(x))));
+      view.set(format === undefined ? start : encode(start));
     }
   });
+}
+
+/** From numbers to what is kept of them. */
+export type Encoder = (numbers: NumericArray) => Uint16Array;
+
+/** Numbers as the bits of the bfloat16 next to them. */
+export function encodeBf16(numbers: NumericArray): Uint16Array {
+  const { nearest, upper } = bf16Operations();
+  return Uint16Array.from(numbers, (x) => upper(nearest(x)));
 }
 
 /** Parameters and state of a leaf, copied. */
@@ -225,7 +233,7 @@ export function checkState(where: string, state: OptimizerState, shape: StateSha
       arrays: members(Object.fromEntries(kept)),
       tensor: each(keysOf({ owner }, "tensor"), number),
       vectors: members(Object.fromEntries(vectors)),
-      queues: members(queues.map(({ length }) => members(new Array<Form>(length).fill(NUMBER)))),
+      queues: members(queues.map(({ length }) => members(Array.from({ length }, number)))),
     });
   };
   const found = `${where}: state`;

@@ -249,10 +249,10 @@ describe.each(BACKENDS)("backend $name", (backend) => {
     }
   });
 
-  it("refuses more than 4 GiB and says to shard", () => {
+  it("refuses more than 4 GiB and says what to do", () => {
     expect(() => backend.allocate(2 ** 32 + 1)).toThrow(
       new RangeError(
-        "allocate: `bytes` must be an integer of at most 4294967296 (4 GiB), got 4294967297; shard the parameters over several optimizers",
+        "allocate: memory must be available, at most 4 GiB, got a refusal of 4294967297 bytes; free memory or shard the parameters over several optimizers",
       ),
     );
   });

@@ -1,11 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { compileOptimizer } from "../compileOptimizer.ts";
-import { adam as plainAdam } from "../optimizers/adam.ts";
+import { adam as plainAdam, adamw as plainAdamw } from "../optimizers/adam.ts";
 import { adashift as plainAdashift } from "../optimizers/adashift.ts";
 import { sgd } from "../optimizers/sgd.ts";
 import { mulberry32 } from "../random.ts";
 import { PRECOMPILED as ADAM } from "./adam.data.ts";
 import { adam } from "./adam.ts";
+import { PRECOMPILED as ADAMW } from "./adamw.data.ts";
+import { adamw } from "./adamw.ts";
 import { PRECOMPILED as ADASHIFT } from "./adashift.data.ts";
 import { adashift } from "./adashift.ts";
 import { PRECOMPILED as MOMENTUM } from "./momentum.data.ts";
@@ -21,7 +23,7 @@ const compiled = { ...bound, backend: "wasm" } as const;
 
 describe("precompiled optimizers", () => {
   it("are what the compiler makes of them today; run scripts/precompile.mjs where they are not", () => {
-    const stored = { adam: ADAM, adashift: ADASHIFT, momentum: MOMENTUM };
+    const stored = { adam: ADAM, adamw: ADAMW, adashift: ADASHIFT, momentum: MOMENTUM };
     expect(Object.keys(stored)).toEqual(Object.keys(PRECOMPILED));
     for (const [name, each] of Object.entries(stored)) {
       const optimizer = (PRECOMPILED[name] as () => ReturnType<typeof plainAdam>)();
@@ -31,6 +33,7 @@ describe("precompiled optimizers", () => {
 
   it.each([
     ["adam", () => adam({ ...bound, b1: 0.8 }), plainAdam({ b1: 0.8 })],
+    ["adamw", () => adamw({ ...bound, weightDecay: 0.1 }), plainAdamw({ weightDecay: 0.1 })],
     ["adashift", () => adashift({ ...bound, b2: 0.99 }), plainAdashift({ b2: 0.99 })],
     ["momentum", () => momentum({ ...bound, momentum: 0.7 }), sgd({ momentum: 0.7 })],
   ] as const)(
@@ -53,6 +56,9 @@ describe("precompiled optimizers", () => {
 
   it("refuse bad options in one sentence", () => {
     expect(() => adam({ ...bound, b1: 1 })).toThrow("adam: `b1` must be in [0, 1), got 1");
+    expect(() => adamw({ ...bound, weightDecay: -1 })).toThrow(
+      "adamw: `weightDecay` must be finite and at least 0, got -1",
+    );
     expect(() => adam({ ...bound, params: {} })).toThrow(
       "adam: `params` must hold at least one leaf { shape, data }, got none; pass model parameters",
     );

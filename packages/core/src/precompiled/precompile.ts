@@ -9,7 +9,7 @@ import { specialise } from "../codegen/specialise.ts";
 import { compileModule } from "../codegen/wasm/backend.ts";
 import { verifyProgram } from "../expr/verify.ts";
 import { type Optimizer, toProgram } from "../optimizer.ts";
-import { adam } from "../optimizers/adam.ts";
+import { adam, adamw } from "../optimizers/adam.ts";
 import { adashift } from "../optimizers/adashift.ts";
 import { sgd } from "../optimizers/sgd.ts";
 import { refreshed } from "../runtime/refresh.ts";
@@ -19,6 +19,7 @@ import type { Precompiled } from "./precompiled.ts";
 /** By the name of their entry: the optimizer whose form they have; rates and decay are set when they are bound. */
 export const PRECOMPILED: Readonly<Record<string, () => Optimizer>> = {
   adam: () => adam(),
+  adamw: () => adamw(),
   adashift: () => adashift(),
   momentum: () => sgd({ momentum: 0.9 }),
 };
@@ -39,11 +40,10 @@ export function precompile(optimizer: Optimizer): Precompiled {
     );
   }
   const full = plan(only.program, "float32", sites);
-  const { bytes, names } = compileModule(kernelsOf([full]), "float32");
+  const { bytes } = compileModule(kernelsOf([full]), "float32");
   return {
     plan: withoutBodies(full),
     module: Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(""),
-    functions: names,
     operations: operationsOf(full),
     runtime: runtimeOf(full),
   };

@@ -22,9 +22,8 @@ import { checkParams, infosOf } from "../tree.ts";
 export interface Precompiled {
   /** The plan; its kernels have no body. */
   readonly plan: Plan;
-  /** The module of the plan's kernels as hexadecimal digits, which gzip packs tighter than base64; names of its functions. */
+  /** The module of the plan's kernels, by their names, as hexadecimal digits: gzip packs them tighter than base64. */
   readonly module: string;
-  readonly functions: readonly string[];
   /** The operations of its host's part. */
   readonly operations: Operations;
   /** The parts of the runtime that it needs beside. */
@@ -43,7 +42,7 @@ export type PrecompiledOptions = Pick<
  * @throws RangeError where WebAssembly with SIMD does not run, TypeError or RangeError for options as `compileOptimizer`.
  */
 export function bindPrecompiled(
-  { plan, module, functions, operations, runtime }: Precompiled,
+  { plan, module, operations, runtime }: Precompiled,
   hyperparameters: Hyperparameters,
   { params, learningRate, nonFinite = "propagate" }: PrecompiledOptions,
 ): CompiledOptimizer<"float32"> {
@@ -61,7 +60,10 @@ export function bindPrecompiled(
   const backend: Backend = {
     name: "wasm",
     allocate: allocateWasm,
-    load: (kernels, _, memory, scratch) => loadModule(bytes, functions, kernels, memory, scratch),
+    load: (kernels, _, memory, scratch) => {
+      const names = kernels.map(({ name }) => name);
+      return loadModule(bytes, names, kernels, memory, scratch);
+    },
   };
   const binding = new Binding({
     name: plan.name,

@@ -26,8 +26,7 @@ export class Numbers {
 
   /** The numbers of the step after `count` steps, the learning rate as `lr`. */
   at(count: number): StepNumbers {
-    const { learningRate, ...others } = this.resolve("step", this.current, count);
-    return { lr: learningRate as number, ...others };
+    return this.resolve("step", this.current, count);
   }
 
   /** Replaces numbers or schedules; every change is checked, at the next step, before one is made. */
@@ -54,21 +53,22 @@ export class Numbers {
   }
 
   private resolve(where: string, from: Changes, count: number): Record<string, number> {
-    return Object.fromEntries(
-      Object.entries(from).map(([key, given]) => {
-        const value = typeof given === "function" ? given(count) : given;
-        if (key === LEARNING_RATE) {
-          requireThat(
-            typeof value === "number" && value >= 0 && value < Number.POSITIVE_INFINITY,
-            "step",
-            `the learning rate of step ${count + 1} must be finite and at least 0`,
-            value,
-          );
-        } else {
-          this.specs[key]?.check(where, key, value);
-        }
-        return [key, value];
-      }),
-    );
+    const numbers: Record<string, number> = {};
+    for (const [key, given] of Object.entries(from)) {
+      const value = typeof given === "function" ? given(count) : given;
+      if (key === LEARNING_RATE) {
+        requireThat(
+          Number.isFinite(value) && value >= 0,
+          "step",
+          `the learning rate of step ${count + 1} must be finite and at least 0`,
+          value,
+        );
+        numbers["lr"] = value;
+      } else {
+        this.specs[key]?.check(where, key, value);
+        numbers[key] = value;
+      }
+    }
+    return numbers;
   }
 }

@@ -10,6 +10,7 @@ import type { Pass } from "../codegen/passes.ts";
 import type { NumericArray } from "../contracts.ts";
 import { keyOf } from "../expr/draw.ts";
 import { type Statistics, statisticsOf } from "../inspect.ts";
+import { type Encoder, encodeBf16 } from "../state.ts";
 import { evaluate } from "./evaluate.ts";
 import type { Executor, Piece, Range } from "./executor.ts";
 import { refreshed } from "./refresh.ts";
@@ -30,6 +31,8 @@ export interface Runtime {
   readonly keyOf: (seed: number, path: string, t: number, call: number) => number;
   /** The parameters to evaluate with, where a phase of the plan makes them. */
   readonly evaluate: (executor: Executor, call: PassCall, scratch: number) => NumericArray;
+  /** Where state starts that is kept in 16 bits. */
+  readonly encodeBf16: Encoder;
   /** What an inspected step found. */
   readonly statisticsOf: (tensors: readonly Tensor[]) => Statistics;
 }
@@ -41,5 +44,6 @@ export const RUNTIME: Runtime = {
   refreshed,
   keyOf,
   evaluate,
+  encodeBf16,
   statisticsOf: (tensors) => statisticsOf(readingsOf(tensors)),
 };

@@ -33,7 +33,14 @@ import { acceptGradients, type Gradients, gradientSlot } from "../runtime/gradie
 import { Numbers } from "../runtime/numbers.ts";
 import { commit, levelByLevel, type Part, type PassCall, sequence } from "../runtime/sequence.ts";
 import { type Tensor, TensorClass } from "../runtime/tensor.ts";
-import { checkState, loadLeaf, type OptimizerState, saveLeaf, startLeaf } from "../state.ts";
+import {
+  checkState,
+  encodeBf16,
+  loadLeaf,
+  type OptimizerState,
+  saveLeaf,
+  startLeaf,
+} from "../state.ts";
 import { checkParams, infosOf } from "../tree.ts";
 import type { GpuRun } from "./batch.ts";
 import type { GpuBuffer, GpuDevice } from "./device.ts";
@@ -146,7 +153,7 @@ export async function compileOnDevice(
     globals,
   });
   for (const tensor of bound.tensors) {
-    startLeaf(tensor, (leaves[tensor.leaf.path] as Leaf).data);
+    startLeaf(tensor, (leaves[tensor.leaf.path] as Leaf).data, encodeBf16);
   }
   bound.upload();
   return bound;

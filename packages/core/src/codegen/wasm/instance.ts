@@ -7,7 +7,7 @@ import {
   type Kernel,
   type LoadedKernel,
 } from "../kernel.ts";
-import { allocated, requireAddressable } from "../memory.ts";
+import { allocated } from "../memory.ts";
 
 const PAGE = 65536;
 
@@ -16,7 +16,6 @@ export const MEMORY_IMPORT = { module: "host", name: "memory" } as const;
 
 /** Zeroed memory of at least so many bytes, whose size never changes; threads may share it. */
 export function allocateWasm(bytes: number, shared = false): BackendMemory {
-  requireAddressable(bytes);
   const pages = Math.ceil(bytes / PAGE);
   const memory = { initial: pages, maximum: pages, shared };
   return allocated(bytes, () => {
