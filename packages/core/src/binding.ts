@@ -15,7 +15,7 @@ import type { Numbers } from "./runtime/numbers.ts";
 import type { Runtime } from "./runtime/runtime.ts";
 import { commit, type Part, sequence } from "./runtime/sequence.ts";
 import { type Tensor, TensorClass } from "./runtime/tensor.ts";
-import { checkState, loadLeaf, type OptimizerState, saveLeaf, startLeaf } from "./state.ts";
+import { loadLeaf, type OptimizerState, saveLeaf, startLeaf } from "./state.ts";
 
 /** What a binding is made of: everything is checked, planned and chosen. */
 export interface BindingParts {
@@ -250,7 +250,7 @@ export class Binding implements CompiledOptimizer {
   }
 
   load(state: OptimizerState): void {
-    checkState("load", state, {
+    this.runtime.checkState("load", state, () => this.save(), {
       optimizer: this.name,
       dtype: this.dtype,
       phases: 1 + (this.plans[0]?.before.length ?? 0),

@@ -4,6 +4,7 @@ import { adam as plainAdam, adamw as plainAdamw } from "../optimizers/adam.ts";
 import { adashift as plainAdashift } from "../optimizers/adashift.ts";
 import { sgd } from "../optimizers/sgd.ts";
 import { mulberry32 } from "../random.ts";
+import type { LeafState, OptimizerState } from "../state.ts";
 import { PRECOMPILED as ADAM } from "./adam.data.ts";
 import { adam } from "./adam.ts";
 import { PRECOMPILED as ADAMW } from "./adamw.data.ts";
@@ -53,6 +54,43 @@ describe("precompiled optimizers", () => {
       expect(resumed.save()).toEqual(whole.save());
     },
   );
+
+  it("refuse a state that is not theirs, and stay as they were", () => {
+    const optimizer = adam(bound);
+    optimizer.step();
+    const own = optimizer.save();
+    const { kernel, bias } = own.leaves as Record<"kernel" | "bias", LeafState>;
+    const withBias = (part: object) => ({
+      ...own,
+      leaves: { kernel, bias: { ...bias, ...part } },
+    });
+    for (const wrong of [
+      null,
+      {},
+      adamw(bound).save(),
+      adam({ ...bound, params: { ...params(), extra: params().bias } }).save(),
+      { ...own, dtype: "float64" },
+      { ...own, count: -1 },
+      { ...own, phase: 1 },
+      { ...own, hyperparameters: { ...own.hyperparameters, b1: "0.9" } },
+      { ...own, leaves: { kernel } },
+      { ...own, leaves: undefined },
+      withBias({ count: 2 }),
+      withBias({ shape: [7, 1] }),
+      withBias({ params: new Float32Array(6) }),
+      withBias({ params: Array.from(bias.params) }),
+      withBias({ arrays: { mu: bias.arrays["mu"] } }),
+      withBias({ arrays: { ...bias.arrays, nu: [] } }),
+      withBias({ queues: [null] }),
+    ]) {
+      expect(() => optimizer.load(wrong as unknown as OptimizerState)).toThrow(
+        'load: state must be what "adam" saved for these parameters, got another; `load` of compileOptimizer says what differs',
+      );
+    }
+    const broken = { ...own, hyperparameters: { ...own.hyperparameters, b1: 2 } };
+    expect(() => optimizer.load(broken)).toThrow("load: `b1` must be in [0, 1), got 2");
+    expect(optimizer.save()).toEqual(own);
+  });
 
   it("refuse bad options in one sentence", () => {
     expect(() => adam({ ...bound, b1: 1 })).toThrow("adam: `b1` must be in [0, 1), got 1");

@@ -17,6 +17,7 @@ import type { Hyperparameters } from "../optimizer.ts";
 import { Numbers } from "../runtime/numbers.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { checkParams, infosOf } from "../tree.ts";
+import { requireAlike } from "./alike.ts";
 
 /** What the compiler made of an optimizer, for float32. */
 export interface Precompiled {
@@ -74,7 +75,11 @@ export function bindPrecompiled(
     dtype: "float32",
     nonFinite,
     // The plan runs without the other parts: `precompile` has refused one that does not.
-    runtime: { ...runtime, runHost: onNumbers(operations) } as Runtime,
+    runtime: {
+      ...runtime,
+      runHost: onNumbers(operations),
+      checkState: requireAlike,
+    } as Runtime,
   });
   // The module works on float32 alone.
   return binding as CompiledOptimizer as CompiledOptimizer<"float32">;

@@ -10,7 +10,13 @@ import type { Pass } from "../codegen/passes.ts";
 import type { NumericArray } from "../contracts.ts";
 import { keyOf } from "../expr/draw.ts";
 import { type Statistics, statisticsOf } from "../inspect.ts";
-import { type Encoder, encodeBf16 } from "../state.ts";
+import {
+  checkState,
+  type Encoder,
+  encodeBf16,
+  type OptimizerState,
+  type StateShape,
+} from "../state.ts";
 import { evaluate } from "./evaluate.ts";
 import type { Executor, Piece, Range } from "./executor.ts";
 import { refreshed } from "./refresh.ts";
@@ -33,6 +39,13 @@ export interface Runtime {
   readonly evaluate: (executor: Executor, call: PassCall, scratch: number) => NumericArray;
   /** Where state starts that is kept in 16 bits. */
   readonly encodeBf16: Encoder;
+  /** Refuses a state that is none of this optimizer; `own` gives one that is. */
+  readonly checkState: (
+    where: string,
+    state: OptimizerState,
+    own: () => OptimizerState,
+    shape: StateShape,
+  ) => void;
   /** What an inspected step found. */
   readonly statisticsOf: (tensors: readonly Tensor[]) => Statistics;
 }
@@ -45,5 +58,6 @@ export const RUNTIME: Runtime = {
   keyOf,
   evaluate,
   encodeBf16,
+  checkState: (where, state, _, shape) => checkState(where, state, shape),
   statisticsOf: (tensors) => statisticsOf(readingsOf(tensors)),
 };
