@@ -92,9 +92,7 @@ export class Binding implements CompiledOptimizer {
     const contents = classes.map((each) => ({
       leaves: each.leaves,
       arrays: each.plan.arrays,
-      columns: Math.max(
-        ...phasesOf(each.plan).flatMap(({ passes }) => passes.map(({ columns }) => columns.length)),
-      ),
+      columns: columnsOf(each.plan),
       work: matrixStages?.workElements(phasesOf(each.plan), each.leaves) ?? 0,
     }));
     this.layout = layOut(contents, dtype, frameBytes(kernels));
@@ -126,7 +124,9 @@ export class Binding implements CompiledOptimizer {
     );
     this.tensors = Object.keys(leaves).map((path) => this.tensorAt.get(path) as Tensor);
     this.params = this.leavesOf(PARAMS, () => 0);
-    this.initialise(leaves);
+    for (const tensor of this.tensors) {
+      startLeaf(tensor, (leaves[tensor.leaf.path] as Leaf).data, runtime.encodeBf16);
+    }
   }
 
   get count(): number {
@@ -190,24 +190,25 @@ export class Binding implements CompiledOptimizer {
         return { status: "skipped" };
       }
     }
-    const phaseOf = ({ before, step, inspected }: Plan): PhasePlan =>
-      before[this.calls] ?? (inspect ? (inspected as PhasePlan) : step);
     const parts = this.classes.map((owner): Part => {
-      const phase = phaseOf(owner.plan);
+      const { before, step, inspected } = owner.plan;
+      const phase = before[this.calls] ?? (inspect ? (inspected as PhasePlan) : step);
       return { owner, phase, active: owner.tensors.filter((tensor) => active.has(tensor)) };
     });
     for (const call of sequence(parts, numbers, this.runtime)) {
       this.executor.run(call);
     }
-    const taking = this.tensors.filter((tensor) => active.has(tensor));
     const status = parts[0]?.phase.status ?? "stepped";
-    commit(parts, status === "stepped");
-    this.calls = status === "stepped" ? 0 : this.calls + 1;
-    this.steps += status === "stepped" ? 1 : 0;
+    const isStep = status === "stepped";
+    commit(parts, isStep);
+    this.calls = isStep ? 0 : this.calls + 1;
+    this.steps += isStep ? 1 : 0;
     this.skips = { ...this.skips, consecutive: 0 };
-    return inspect && status === "stepped"
-      ? { status, statistics: this.runtime.statisticsOf(taking) }
-      : { status };
+    if (!(inspect && isStep)) {
+      return { status };
+    }
+    const taken = this.tensors.filter((tensor) => active.has(tensor));
+    return { status, statistics: this.runtime.statisticsOf(taken) };
   }
 
   set(changes: Changes): void {
@@ -271,12 +272,6 @@ export class Binding implements CompiledOptimizer {
     }
   }
 
-  private initialise(leaves: Leaves): void {
-    for (const tensor of this.tensors) {
-      startLeaf(tensor, (leaves[tensor.leaf.path] as Leaf).data, this.runtime.encodeBf16);
-    }
-  }
-
   /**
    * Pays at construction what the first steps would pay: the system hands out a page of fresh memory when it
    * is first touched, and first calls run in WebAssembly's baseline compiler until the optimised one is ready.
@@ -330,6 +325,12 @@ export const GUARD: Kernel = {
 
 export function phasesOf({ step, before, inspected, evaluation }: Plan): PhasePlan[] {
   return [step, ...before, inspected, evaluation].filter((phase) => phase !== undefined);
+}
+
+/** Arrays of numbers of the columns that one of its passes has beside it, at most. */
+export function columnsOf(plan: Plan): number {
+  const passes = phasesOf(plan).flatMap((phase) => phase.passes);
+  return Math.max(...passes.map(({ columns }) => columns.length));
 }
 
 /** The kernels behind plans, in the order in which a backend loads them: the guard is the last. */

@@ -11,7 +11,7 @@
  */
 
 import { bytesOf, type ClassLayout, layOut, numbersAt } from "./arena.ts";
-import { GUARD, globalsOf, kernelsOf, phasesOf } from "./binding.ts";
+import { columnsOf, GUARD, globalsOf, kernelsOf, phasesOf } from "./binding.ts";
 import { chooseBackend } from "./codegen/backends.ts";
 import {
   type BackendMemory,
@@ -196,9 +196,7 @@ class Over implements OverOptimizer {
       arrays: each.plan.arrays.map((spec, array) =>
         isElsewhere(array, spec.slots) ? { ...spec, slots: 0 } : spec,
       ),
-      columns: Math.max(
-        ...phasesOf(each.plan).flatMap(({ passes }) => passes.map(({ columns }) => columns.length)),
-      ),
+      columns: columnsOf(each.plan),
       work: workElements(phasesOf(each.plan), each.leaves),
     }));
     const bytesFrom = (origin: Address): number =>

@@ -9,7 +9,7 @@
  */
 
 import { type ClassLayout, layOut } from "../arena.ts";
-import { GUARD, globalsOf, kernelsOf, phasesOf, readingsOf } from "../binding.ts";
+import { columnsOf, GUARD, globalsOf, kernelsOf, readingsOf } from "../binding.ts";
 import { runHost, valuesAt } from "../codegen/host.ts";
 import { type Kernel, reductionIdentity } from "../codegen/kernel.ts";
 import {
@@ -172,9 +172,7 @@ class GpuArena {
     leaves: ConstructorParameters<typeof TensorClass>[2],
     globals: ConstructorParameters<typeof TensorClass>[5],
   ) {
-    const columns = Math.max(
-      ...phasesOf(classPlan).flatMap(({ passes }) => passes.map((pass) => pass.columns.length)),
-    );
+    const columns = columnsOf(classPlan);
     const contents = { leaves, arrays: classPlan.arrays, columns };
     const { classes, bytes } = layOut([contents], "float32", 0);
     const layout = classes[0] as ClassLayout;
