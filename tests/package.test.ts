@@ -191,8 +191,8 @@ describe("bundles", () => {
 
   // Ceilings in bytes of gzip: some five percent above what stands, so that growth is a decision.
   it.each([
-    ["everything", 'export * from "@adastra/core";', 46_900],
-    ["Adam bound to parameters", 'export { adam, compileOptimizer } from "@adastra/core";', 30_900],
+    ["everything", 'export * from "@adastra/core";', 50_000],
+    ["Adam bound to parameters", 'export { adam, compileOptimizer } from "@adastra/core";', 33_000],
     ["checkpoints", 'export * from "@adastra/core/checkpoint";', 9_300],
     [
       "weights as safetensors",
