@@ -191,20 +191,20 @@ describe("bundles", () => {
 
   // Ceilings in bytes of gzip: some five percent above what stands, so that growth is a decision.
   it.each([
-    ["everything", 'export * from "@adastra/core";', 50_000],
-    ["Adam bound to parameters", 'export { adam, compileOptimizer } from "@adastra/core";', 33_000],
+    ["everything", 'export * from "@adastra/core";', 53_000],
+    ["Adam bound to parameters", 'export { adam, compileOptimizer } from "@adastra/core";', 35_500],
     ["checkpoints", 'export * from "@adastra/core/checkpoint";', 9_300],
     [
       "weights as safetensors",
       'export { writeSafetensors } from "@adastra/core/checkpoint";',
       1_500,
     ],
-    ["Adam compiled in advance", 'export * from "@adastra/core/adam";', 9_550],
-    ["AdamW compiled in advance", 'export * from "@adastra/core/adamw";', 9_650],
-    ["AdaShift compiled in advance", 'export * from "@adastra/core/adashift";', 10_800],
-    ["momentum compiled in advance", 'export * from "@adastra/core/momentum";', 8_850],
+    ["Adam compiled in advance", 'export * from "@adastra/core/adam";', 9_900],
+    ["AdamW compiled in advance", 'export * from "@adastra/core/adamw";', 10_000],
+    ["AdaShift compiled in advance", 'export * from "@adastra/core/adashift";', 11_100],
+    ["momentum compiled in advance", 'export * from "@adastra/core/momentum";', 9_250],
     ["one schedule alone", 'export { cosine } from "@adastra/core";', 730],
-    ["optimizers on WebGPU", 'export * from "@adastra/core/webgpu";', 26_700],
+    ["optimizers on WebGPU", 'export * from "@adastra/core/webgpu";', 28_500],
     [
       "kernels on WebGPU",
       'export { createGpuExecutor, emitWgsl } from "@adastra/core/webgpu";',

@@ -1,9 +1,10 @@
 /**
  * Where the numbers lie: one memory; in it the leaves of a class one segment an array, in the same order in each.
  *
- *     memory  = frames | warm-up | working memory | class | class | …
+ *     memory  = frames | warm-up | working memory | tiles | class | class | …
  *     class   = segment of array 0, slot 0 | … | numbers of the columns
  *     segment = [leaf 0 | pad | leaf 1 | pad | …]        pad to 16 elements
+ *               of an array in 8 bits: the codes, then the scales of the leaves' blocks
  *
  * An element has the same index in every segment of its class, so one base address an array serves all leaves, and
  * neighbouring leaves can be processed in one run.
@@ -12,6 +13,7 @@
 import type { BackendMemory, DType } from "./codegen/kernel.ts";
 import type { ArraySpec } from "./codegen/passes.ts";
 import type { NumericArray } from "./contracts.ts";
+import { blocksOf } from "./expr/int8.ts";
 import { type LeafInfo, matrixOf } from "./expr/node.ts";
 import { sizeOf } from "./tree.ts";
 
@@ -19,6 +21,8 @@ import { sizeOf } from "./tree.ts";
 export interface Extent {
   readonly start: number;
   readonly size: number;
+  /** Blocks of the leaves before it. */
+  readonly block: number;
 }
 
 /** Where the leaves of one class lie. */
@@ -40,6 +44,8 @@ export interface ArenaLayout {
   readonly warmup: number;
   /** Where matrix stages work. */
   readonly work: number;
+  /** Where numbers of arrays in 8 bits lie while a pass runs: `TILE` of each array that a pass has beside it. */
+  readonly tiles: readonly number[];
   readonly classes: readonly ClassLayout[];
   readonly bytes: number;
 }
@@ -52,10 +58,15 @@ export interface ClassContents {
   readonly columns: number;
   /** Elements that its matrix stages work in, 0 by default. */
   readonly work?: number;
+  /** Arrays in 8 bits that a pass has beside it, at most. */
+  readonly packed: number;
 }
 
 /** Elements that a warm-up run may touch in each stream. */
 export const WARMUP_ELEMENTS = 1024;
+
+/** Elements that a pass over arrays in 8 bits takes at once: whole blocks, and few enough to stay in the L1 cache. */
+export const TILE = 1024;
 
 const LEAF_ALIGNMENT = 16;
 
@@ -63,9 +74,19 @@ export function bytesOf(dtype: DType): 4 | 8 {
   return dtype === "float32" ? 4 : 8;
 }
 
-/** Bytes of an element of an array. */
-export function widthOf({ format }: ArraySpec, dtype: DType): 2 | 4 | 8 {
-  return format === "bf16" ? 2 : bytesOf(dtype);
+/** Bytes of an element of an array, scales of blocks apart. */
+export function widthOf({ format }: ArraySpec, dtype: DType): 1 | 2 | 4 | 8 {
+  return format === "int8" ? 1 : format === "bf16" ? 2 : bytesOf(dtype);
+}
+
+/** Bytes of a leaf of some elements in an array. */
+export function leafBytes(spec: ArraySpec, dtype: DType, size: number): number {
+  return size * widthOf(spec, dtype) + (spec.format === "int8" ? 4 * blocksOf(size) : 0);
+}
+
+/** Bytes from the codes of a segment to its scales. */
+export function codeBytes(elements: number): number {
+  return roundUp(elements, 64);
 }
 
 /** Lays out `frames` bytes of frames, the warm-up area and the classes, from byte `origin` of the memory. */
@@ -86,15 +107,23 @@ export function layOut(
   };
   const needed = Math.max(...classes.map((each) => each.work ?? 0), 0);
   const work = take(roundUp(needed * bytes, 64));
+  const tiles = Array.from({ length: Math.max(...classes.map(({ packed }) => packed), 0) }, () =>
+    take(TILE * bytes),
+  );
   const placed = classes.map(({ leaves, arrays, columns }): ClassLayout => {
-    let elements = 0;
+    let [elements, blocks] = [0, 0];
     const extents = leaves.map(({ shape }) => {
-      const extent = { start: elements, size: sizeOf(shape) };
+      const extent = { start: elements, size: sizeOf(shape), block: blocks };
       elements += roundUp(extent.size, LEAF_ALIGNMENT);
+      blocks += blocksOf(extent.size);
       return extent;
     });
+    const segmentBytes = (array: ArraySpec): number =>
+      array.format === "int8"
+        ? codeBytes(elements) + roundUp(4 * blocks, 64)
+        : roundUp(elements * widthOf(array, dtype), 64);
     // Segments a multiple of 4096 bytes apart would collide in the cache; an odd number of lines is added.
-    const slotBytes = arrays.map((array) => roundUp(elements * widthOf(array, dtype), 64) + 64 * 5);
+    const slotBytes = arrays.map((array) => segmentBytes(array) + 64 * 5);
     const widest = Math.max(...leaves.map(({ shape }) => matrixOf(shape).columns), 0);
     return {
       extents,
@@ -104,7 +133,7 @@ export function layOut(
       columns: Array.from({ length: columns }, () => take(roundUp(widest * bytes, 64))),
     };
   });
-  return { classes: placed, scratch, warmup, work, bytes: offset };
+  return { classes: placed, scratch, warmup, work, tiles, bytes: offset };
 }
 
 /** `size` numbers of the dtype from byte `at` of the memory. */

@@ -1,8 +1,8 @@
 /** A planned optimizer bound to parameters: the arena, the kernels over it, and the step. */
 
-import { type ArenaLayout, layOut, widthOf } from "./arena.ts";
+import { type ArenaLayout, layOut, leafBytes } from "./arena.ts";
 import { type Backend, type DType, draws, frameBytes, type Kernel } from "./codegen/kernel.ts";
-import { GRADIENT, PARAMS, type PhasePlan, type Plan } from "./codegen/passes.ts";
+import { GRADIENT, PARAMS, type PhasePlan, type Plan, type Variant } from "./codegen/passes.ts";
 import type { Changes, CompiledOptimizer, StepOptions, StepResult } from "./compiledOptimizer.ts";
 import type { Leaf, Leaves, NumericArray } from "./contracts.ts";
 import { NonFiniteError } from "./errors.ts";
@@ -94,6 +94,11 @@ export class Binding implements CompiledOptimizer {
       arrays: each.plan.arrays,
       columns: columnsOf(each.plan),
       work: matrixStages?.workElements(phasesOf(each.plan), each.leaves) ?? 0,
+      packed: Math.max(
+        ...phasesOf(each.plan).flatMap(({ passes }) =>
+          passes.map(({ steady: { packed = [] } }) => packed.length),
+        ),
+      ),
     }));
     this.layout = layOut(contents, dtype, frameBytes(kernels));
     const memory = backend.allocate(this.layout.bytes);
@@ -102,7 +107,14 @@ export class Binding implements CompiledOptimizer {
       kernels.map((kernel, i) => [kernel, loaded[i] as (typeof loaded)[number]]),
     );
     const runMatrixStage = matrixStages?.bind(memory, dtype, loadedOf, this.layout.work);
-    this.executor = new Executor(memory, dtype, loadedOf, runtime, runMatrixStage);
+    this.executor = new Executor(
+      memory,
+      dtype,
+      loadedOf,
+      runtime,
+      runMatrixStage,
+      this.layout.tiles,
+    );
     this.executor.seed = seed;
     this.draws = kernels.some(draws);
     this.warmUp(memory.buffer, kernels);
@@ -125,7 +137,7 @@ export class Binding implements CompiledOptimizer {
     this.tensors = Object.keys(leaves).map((path) => this.tensorAt.get(path) as Tensor);
     this.params = this.leavesOf(PARAMS, () => 0);
     for (const tensor of this.tensors) {
-      startLeaf(tensor, (leaves[tensor.leaf.path] as Leaf).data, runtime.encodeBf16);
+      startLeaf(tensor, (leaves[tensor.leaf.path] as Leaf).data, runtime.encode);
     }
   }
 
@@ -158,12 +170,11 @@ export class Binding implements CompiledOptimizer {
   get stateBytes(): number {
     let [bytes, elements] = [0, 0];
     for (const { owner, extent, state } of this.tensors) {
-      const width = owner.plan.arrays.reduce(
-        (sum, spec, array) => sum + owner.kept(array) * widthOf(spec, this.dtype),
+      bytes += owner.plan.arrays.reduce(
+        (sum, spec, array) => sum + owner.kept(array) * leafBytes(spec, this.dtype, extent.size),
         0,
       );
       const vectors = owner.plan.hostState.filter(({ scope }) => isVector(scope));
-      bytes += width * extent.size;
       bytes += vectors.reduce((sum, { key }) => sum + 8 * (state[key]?.length ?? 0), 0);
       elements += extent.size;
     }
@@ -337,7 +348,12 @@ export function columnsOf(plan: Plan): number {
 export function kernelsOf(plans: readonly Plan[]): Kernel[] {
   const passes = plans.flatMap(phasesOf).flatMap((phase) => phase.passes);
   const variants = passes.flatMap(({ steady, refresh }) => [steady, refresh ?? []].flat());
-  return [...variants.map(({ kernel }) => kernel), GUARD];
+  return [...new Set(variants.flatMap(kernelsOfVariant)), GUARD];
+}
+
+function kernelsOfVariant({ kernel, packed }: Variant): Kernel[] {
+  const beside = packed?.flatMap(({ unpack, extremes, pack }) => [unpack, extremes, pack ?? []]);
+  return [kernel, beside?.flat() ?? []].flat();
 }
 
 /** State that is one number for all tensors, at its start. */

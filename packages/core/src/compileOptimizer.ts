@@ -7,7 +7,7 @@ import { plan } from "./codegen/plan.ts";
 import { specialise } from "./codegen/specialise.ts";
 import type { CompiledOptimizer, CompileOptions } from "./compiledOptimizer.ts";
 import { requireOneOf, requireThat } from "./errors.ts";
-import { hasBf16, hasMatrixStages, verifyProgram } from "./expr/verify.ts";
+import { hasMatrixStages, roundsToFewerBits, verifyProgram } from "./expr/verify.ts";
 import { withStatistics } from "./inspect.ts";
 import { type Optimizer, requireOptimizer, toProgram } from "./optimizer.ts";
 import { bindMatrixStages, MATRIX_KERNELS, workElements } from "./runtime/matrixStages.ts";
@@ -63,9 +63,9 @@ export function compileOptimizer<D extends DType = "float32">(
   const chosen = typeof backend === "object" ? backend : chooseBackend(backend);
   verifyProgram(program);
   requireThat(
-    kept === "float32" || !hasBf16(program),
+    kept === "float32" || !roundsToFewerBits(program),
     "compileOptimizer",
-    `bfloat16 in "${optimizer.name}" needs dtype "float32"`,
+    `rounding to fewer bits in "${optimizer.name}" needs dtype "float32"`,
     kept,
     "leave `dtype` out, or the format",
   );

@@ -28,7 +28,7 @@ import type { Changes, CompileOptions, StepResult } from "./compiledOptimizer.ts
 import type { Leaf, Leaves, NumericArray } from "./contracts.ts";
 import { NonFiniteError, requireOneOf, requireThat } from "./errors.ts";
 import type { LeafInfo } from "./expr/node.ts";
-import { drawsAnything, hasBf16, hasMatrixStages, verifyProgram } from "./expr/verify.ts";
+import { drawsAnything, hasMatrixStages, roundsToFewerBits, verifyProgram } from "./expr/verify.ts";
 import { withStatistics } from "./inspect.ts";
 import { type Optimizer, requireOptimizer, toProgram } from "./optimizer.ts";
 import { evaluate } from "./runtime/evaluate.ts";
@@ -164,9 +164,9 @@ class Over implements OverOptimizer {
     this.numbers = new Numbers("compileOver", program.hyperparameters, given);
     verifyProgram(program);
     requireThat(
-      !hasBf16(program) && !drawsAnything(program),
+      !roundsToFewerBits(program) && !drawsAnything(program),
       "compileOver",
-      "the optimizer must neither draw nor keep bfloat16",
+      "the optimizer must neither draw nor round to fewer bits",
       optimizer.name,
       "use compileOptimizer",
     );
@@ -198,6 +198,8 @@ class Over implements OverOptimizer {
       ),
       columns: columnsOf(each.plan),
       work: workElements(phasesOf(each.plan), each.leaves),
+      // Programs that round to fewer bits are refused.
+      packed: 0,
     }));
     const bytesFrom = (origin: Address): number =>
       layOut(contents, "float32", frameBytes(this.kernels), origin).bytes - origin;
@@ -435,7 +437,7 @@ function locate({ tensor, bases }: Placed, array: number, address: Address): voi
 
 /** State at its start; the parameters stay as they are. */
 function startState(tensor: Tensor): void {
-  startLeaf(tensor, tensor.view(PARAMS, 0).slice(), encodeBf16);
+  startLeaf(tensor, tensor.view(PARAMS, 0).slice(), (x) => [encodeBf16(x)]);
 }
 
 function requireLeaves(leaves: readonly PlacedLeaf[]): void {

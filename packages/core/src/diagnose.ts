@@ -6,7 +6,9 @@
 
 import type { CompiledOptimizer } from "./compiledOptimizer.ts";
 import type { NumericArray } from "./contracts.ts";
+import { unpacked } from "./expr/int8.ts";
 import type { Statistics, TensorStatistics } from "./inspect.ts";
+import type { StoredArray } from "./runtime/tensor.ts";
 
 /** A leaf and the earliest of its numbers that is NaN or infinite. */
 export interface NonFinite {
@@ -88,9 +90,9 @@ export function diagnose(optimizer: CompiledOptimizer): NonFiniteArray | undefin
       [data],
     ]);
     for (const [name, slots] of [...Object.entries(arrays), ...kept, ...numbers]) {
-      // Upper halves of numbers, their exponents in place.
-      const wide = slots.map((data) => (data instanceof Uint16Array ? fromBf16(data) : data));
-      const found = wide.map(find).find((each) => each !== undefined);
+      const found = numbersOf(slots)
+        .map(find)
+        .find((each) => each !== undefined);
       if (found !== undefined) {
         return { path, where: "state", name, ...found };
       }
@@ -114,6 +116,17 @@ function find(data: NumericArray): Omit<NonFiniteArray, "path" | "where"> | unde
     }
   }
   return count === 0 ? undefined : { index, value: data[index] as number, count };
+}
+
+/** Arrays of a state as numbers, whatever it keeps of them. */
+function numbersOf(slots: readonly StoredArray[]): NumericArray[] {
+  const [codes, scales] = slots;
+  if (codes instanceof Uint8Array) {
+    return [unpacked({ codes, scales: scales as Float32Array })];
+  }
+  return (slots as readonly (NumericArray | Uint16Array)[]).map((data) =>
+    data instanceof Uint16Array ? fromBf16(data) : data,
+  );
 }
 
 /** The numbers whose upper halves these are. */

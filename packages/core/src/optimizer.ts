@@ -7,7 +7,7 @@
  */
 
 import { requireDecay, requireNonNegative, requirePositive, requireShare } from "./errors.ts";
-import { add, bf16, bf16Stochastic, input, uniform } from "./expr/build.ts";
+import { add, bf16, bf16Stochastic, input, int8, int8Stochastic, uniform } from "./expr/build.ts";
 import type { Expr, Scope } from "./expr/node.ts";
 
 /** What a program keeps from step to step: one number an element, a row, a column, a tensor, or one in all. */
@@ -19,8 +19,8 @@ export interface StateSpec {
   readonly format?: StateFormat;
 }
 
-/** 16 bits: bfloat16, rounded to the nearest, or to either neighbour so that the mean is kept. */
-export type StateFormat = "bf16" | "bf16-stochastic";
+/** bfloat16, or 8 bits with a scale a block; rounded to the nearest, or to either neighbour so that the mean is kept. */
+export type StateFormat = "bf16" | "bf16-stochastic" | "int8" | "int8-stochastic";
 
 /** State with one number an element, starting at `init`, or as a copy of the parameter. */
 export function perElement(init: number | "params" = 0): StateSpec {
@@ -327,6 +327,10 @@ function asKept(key: string, e: Expr, format: StateFormat | undefined): Expr {
       return bf16(e);
     case "bf16-stochastic":
       return bf16Stochastic(e, uniform(`state ${key}`));
+    case "int8":
+      return int8(e);
+    case "int8-stochastic":
+      return int8Stochastic(e, uniform(`state ${key}`));
     default:
       return format satisfies never;
   }

@@ -37,7 +37,7 @@ export {
   withOperands,
 } from "./expr/node.ts";
 export { Rewriter } from "./expr/rewrite.ts";
-export { drawsAnything, hasBf16, verifyProgram } from "./expr/verify.ts";
+export { drawsAnything, roundsToFewerBits, verifyProgram } from "./expr/verify.ts";
 export {
   type Hyperparameters,
   type Optimizer,

@@ -6,8 +6,9 @@ import { type ArraySpec, type HostState, PARAMS } from "./codegen/passes.ts";
 import type { NumericArray } from "./contracts.ts";
 import { kindOf, show } from "./errors.ts";
 import { bf16Operations } from "./expr/bf16.ts";
+import { blocksOf, packed } from "./expr/int8.ts";
 import type { LeafInfo } from "./expr/node.ts";
-import type { Tensor } from "./runtime/tensor.ts";
+import type { StoredArray, Tensor } from "./runtime/tensor.ts";
 import { isNumericArray, sizeOf } from "./tree.ts";
 
 export interface LeafState {
@@ -15,8 +16,11 @@ export interface LeafState {
   /** Steps this leaf took part in. */
   readonly count: number;
   readonly params: NumericArray;
-  /** State by key; a history holds one array a step, oldest first, other state one. bfloat16 stand as their 16 bits. */
-  readonly arrays: Readonly<Record<string, readonly (NumericArray | Uint16Array)[]>>;
+  /**
+   * State by key; a history holds one array a step, oldest first, other state one. bfloat16 stand as their 16 bits,
+   * numbers in 8 bits as two arrays, their codes and the scales of their blocks.
+   */
+  readonly arrays: Readonly<Record<string, readonly StoredArray[]>>;
   /** Per-tensor state by key. */
   readonly tensor: Readonly<Record<string, number>>;
   /** State of rows and of columns by key. */
@@ -76,15 +80,29 @@ export function startLeaf(tensor: Tensor, params: NumericArray, encode: Encoder)
   tensor.view(PARAMS, 0).set(params);
   tensor.owner.plan.arrays.forEach(({ slots, init, format }, array) => {
     for (let slot = 0; slot < slots && init !== 0; slot++) {
-      const view = tensor.stored(array, slot);
-      const start = init === "params" ? params : new Float64Array(view.length).fill(init);
-      view.set(format === undefined ? start : encode(start));
+      const start = init === "params" ? params : new Float64Array(params.length).fill(init);
+      const kept = format === undefined ? [start] : encode(start, format);
+      tensor.stored(array, slot).forEach((view, i) => {
+        view.set(kept[i] as StoredArray);
+      });
     }
   });
 }
 
-/** From numbers to what is kept of them. */
-export type Encoder = (numbers: NumericArray) => Uint16Array;
+/** From numbers to what a format keeps of them. */
+export type Encoder = (
+  numbers: NumericArray,
+  format: NonNullable<ArraySpec["format"]>,
+) => readonly StoredArray[];
+
+/** Numbers as the bits of the bfloat16 next to them, or in 8 bits as codes and scales. */
+export const encode: Encoder = (numbers, format) => {
+  if (format === "bf16") {
+    return [encodeBf16(numbers)];
+  }
+  const { codes, scales } = packed(Float32Array.from(numbers));
+  return [codes, scales];
+};
 
 /** Numbers as the bits of the bfloat16 next to them. */
 export function encodeBf16(numbers: NumericArray): Uint16Array {
@@ -95,12 +113,15 @@ export function encodeBf16(numbers: NumericArray): Uint16Array {
 /** Parameters and state of a leaf, copied. */
 export function saveLeaf(tensor: Tensor): LeafState {
   const { owner, leaf, count } = tensor;
-  const arrays: Record<string, readonly (NumericArray | Uint16Array)[]> = {};
+  const arrays: Record<string, readonly StoredArray[]> = {};
   owner.plan.arrays.forEach(({ name }, array) => {
     const kept = owner.kept(array);
     if (kept > 0) {
-      arrays[name] = Array.from({ length: kept }, (_, i) =>
-        tensor.stored(array, owner.slotAt(array, count, kept - 1 - i)).slice(),
+      const slots = Array.from({ length: kept }, (_, i) =>
+        owner.slotAt(array, count, kept - 1 - i),
+      );
+      arrays[name] = slots.flatMap((slot) =>
+        tensor.stored(array, slot).map((view) => view.slice()),
       );
     }
   });
@@ -130,11 +151,14 @@ export function loadLeaf(tensor: Tensor, saved: LeafState): void {
   tensor.count = saved.count;
   tensor.view(PARAMS, 0).set(saved.params);
   owner.plan.arrays.forEach(({ name }, array) => {
-    const steps = owner.kept(array) > 0 ? (saved.arrays[name] ?? []) : [];
-    steps.forEach((data, i) => {
-      const slot = owner.slotAt(array, saved.count, steps.length - 1 - i);
-      tensor.stored(array, slot).set(data);
-    });
+    const kept = owner.kept(array);
+    const data = kept > 0 ? (saved.arrays[name] ?? []) : [];
+    for (let i = 0; i < kept; i++) {
+      const views = tensor.stored(array, owner.slotAt(array, saved.count, kept - 1 - i));
+      views.forEach((view, part) => {
+        view.set(data[i * views.length + part] as StoredArray);
+      });
+    }
   });
   for (const [key, value] of Object.entries(saved.tensor)) {
     tensor.state[key]?.fill(value);
@@ -185,12 +209,29 @@ function countUpTo(most: number): Form {
 }
 
 /** An array that parameters and state may be kept in, or one of the bits of bfloat16. */
-function numbers(length: number, format?: ArraySpec["format"]): Form {
+function numbers(length: number, format?: "bf16"): Form {
   const isOfKind = format === undefined ? isNumericArray : isBf16Array;
   return form(
     `${length} ${format ?? "numbers"}`,
     (value) => isOfKind(value) && value.length === length,
   );
+}
+
+/** The arrays that state of one array is kept in, as many steps of it as outlive a step. */
+function stored(size: number, format: ArraySpec["format"], steps: number): Form[] {
+  if (format !== "int8") {
+    return Array.from({ length: steps }, () => numbers(size, format));
+  }
+  const isOf =
+    <T extends { readonly length: number }>(tag: string, length: number) =>
+    (value: unknown): boolean =>
+      isTagged<T>(value, tag) && value.length === length;
+  const blocks = blocksOf(size);
+  // No history is in 8 bits.
+  return [
+    form(`${size} codes of 8 bits`, isOf<Uint8Array>("Uint8Array", size)),
+    form(`${blocks} scales in float32`, isOf<Float32Array>("Float32Array", blocks)),
+  ];
 }
 
 /** A list where forms are a list, else a record: each member in its form, and no more members. */
@@ -218,8 +259,8 @@ export function checkState(where: string, state: OptimizerState, shape: StateSha
     const { arrays, hostState } = owner.plan;
     const size = sizeOf(leaf.shape);
     const kept = arrays.flatMap(({ name, format }, array) => {
-      const steps = Array.from({ length: owner.kept(array) }, () => numbers(size, format));
-      return steps.length > 0 ? [[name, members(steps)] as const] : [];
+      const steps = owner.kept(array);
+      return steps > 0 ? [[name, members(stored(size, format, steps))] as const] : [];
     });
     const vectors = hostState.flatMap(({ key, scope }) =>
       scope === "row" || scope === "column"
@@ -254,7 +295,11 @@ export function checkState(where: string, state: OptimizerState, shape: StateSha
 }
 
 function isBf16Array(value: unknown): value is Uint16Array {
-  return Object.prototype.toString.call(value) === "[object Uint16Array]";
+  return isTagged<Uint16Array>(value, "Uint16Array");
+}
+
+function isTagged<T>(value: unknown, tag: string): value is T {
+  return Object.prototype.toString.call(value) === `[object ${tag}]`;
 }
 
 function isRecord(value: unknown): boolean {

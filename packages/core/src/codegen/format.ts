@@ -30,6 +30,10 @@ export function halvesOf(buffer: ArrayBuffer): Uint16Array {
   return new Uint16Array(buffer, 0, Math.floor(buffer.byteLength / 2));
 }
 
+export function bytesIn(buffer: ArrayBuffer): Uint8Array {
+  return new Uint8Array(buffer);
+}
+
 export interface BitOperations {
   readonly exponent: (x: number) => number;
   readonly exp2i: (k: number) => number;

@@ -9,7 +9,7 @@ import { bf16Operations } from "../expr/bf16.ts";
 import { uniformAt } from "../expr/draw.ts";
 import type { Arithmetic, Compare, Logic } from "../expr/node.ts";
 import type { BitOperations } from "./format.ts";
-import { bitOperations, elementsOf, formatOf, halvesOf } from "./format.ts";
+import { bitOperations, bytesIn, elementsOf, formatOf, halvesOf } from "./format.ts";
 import type { Backend, DType, Frame, Instruction, Kernel, LoadedKernel } from "./kernel.ts";
 import { frameAddresses, frameAt, PARTIALS } from "./kernel.ts";
 import { allocateBuffer } from "./memory.ts";
@@ -26,9 +26,10 @@ export const evaluateBackend: Backend = {
   load(kernels, dtype, memory, scratch) {
     const data = elementsOf(dtype, memory.buffer);
     const halves = halvesOf(memory.buffer);
+    const bytes = bytesIn(memory.buffer);
     const addresses = frameAddresses(kernels, scratch);
     return kernels.map((kernel, k) =>
-      interpret(kernel, dtype, data, halves, frameAt(kernel, memory.buffer, addresses[k]!)),
+      interpret(kernel, dtype, data, halves, bytes, frameAt(kernel, memory.buffer, addresses[k]!)),
     );
   },
 };
@@ -38,12 +39,14 @@ function interpret(
   dtype: DType,
   data: Column,
   halves: Uint16Array,
+  octets: Uint8Array,
   frame: Frame,
 ): LoadedKernel {
   const { bytes, shift } = formatOf(dtype);
   const bits = bitOperations(dtype);
   const bf16 = bf16Operations();
   const isHalf = (stream: number): boolean => kernel.bf16?.includes(stream) ?? false;
+  const isByte = (stream: number): boolean => kernel.u8?.includes(stream) ?? false;
   const columns = kernel.body.map(() => elementsOf(dtype, new ArrayBuffer(BLOCK * bytes)));
 
   /** One instruction for `n` elements of each stream from `start`. */
@@ -51,6 +54,9 @@ function interpret(
     if (e.op === "load" && isHalf(e.stream)) {
       const from = (frame.pointers[e.stream]! >>> 1) + start;
       for (let i = 0; i < n; i++) x[i] = bf16.widen(halves[from + i]!);
+    } else if (e.op === "load" && isByte(e.stream)) {
+      const from = frame.pointers[e.stream]! + start;
+      for (let i = 0; i < n; i++) x[i] = octets[from + i]!;
     } else if (e.op === "load") {
       const from = (frame.pointers[e.stream]! >>> shift) + start;
       for (let i = 0; i < n; i++) x[i] = data[from + i]!;
@@ -88,6 +94,11 @@ function interpret(
         if (isHalf(stream)) {
           const [to, x] = [(frame.pointers[stream]! >>> 1) + start, columns[value]!];
           for (let i = 0; i < n; i++) halves[to + i] = bf16.upper(x[i]!);
+          continue;
+        }
+        if (isByte(stream)) {
+          const [to, x] = [frame.pointers[stream]! + start, columns[value]!];
+          for (let i = 0; i < n; i++) octets[to + i] = x[i]!;
           continue;
         }
         const to = (frame.pointers[stream]! >>> shift) + start;

@@ -7,7 +7,7 @@
 
 import { bf16Operations } from "../expr/bf16.ts";
 import { uniformAt } from "../expr/draw.ts";
-import { bitOperations, elementsOf, formatOf, halvesOf } from "./format.ts";
+import { bitOperations, bytesIn, elementsOf, formatOf, halvesOf } from "./format.ts";
 import type { Backend, DType, Id, Instruction, Kernel } from "./kernel.ts";
 import { draws, frameAddresses, frameAt, PARTIALS } from "./kernel.ts";
 import { allocateBuffer } from "./memory.ts";
@@ -21,6 +21,7 @@ export const jsBackend: Backend = {
     const data = elementsOf(dtype, memory.buffer);
     const { exponent, exp2i } = bitOperations(dtype);
     const halves = halvesOf(memory.buffer);
+    const bytes = bytesIn(memory.buffer);
     const bf16 = bf16Operations();
     const addresses = frameAddresses(kernels, scratch);
     return kernels.map((kernel, k) => {
@@ -28,19 +29,28 @@ export const jsBackend: Backend = {
       // oxlint-disable-next-line typescript/no-implied-eval -- compiling generated source is what this backend does
       const create = new Function(...PARAMETERS, emitJs(kernel, dtype));
       // The source ends in `return function …() {…}`.
-      const run = create(data, frame, exponent, exp2i, halves, bf16, uniformAt) as () => void;
+      const run = create(
+        data,
+        frame,
+        exponent,
+        exp2i,
+        halves,
+        bytes,
+        bf16,
+        uniformAt,
+      ) as () => void;
       return { frame, run };
     });
   },
 };
 
-const PARAMETERS = ["data", "frame", "exponent", "exp2i", "halves", "bf16", "uniformAt"];
+const PARAMETERS = ["data", "frame", "exponent", "exp2i", "halves", "bytes", "bf16", "uniformAt"];
 
 type Variable = Exclude<Instruction, { op: "scalar" | "const" }>;
 
 /** Names the source uses besides those of the kernel, and words that JavaScript keeps for itself. */
 const TAKEN = (
-  "data frame exponent exp2i halves bf16 uniformAt base key count end pointers scalars partials fround sqrt floor abs min max i Math " +
+  "data frame exponent exp2i halves bytes bf16 uniformAt base key count end pointers scalars partials fround sqrt floor abs min max i Math " +
   "arguments await break case catch class const continue debugger default delete do else enum eval export " +
   "extends false finally for function if implements import in instanceof interface let new null package " +
   "private protected public return static super switch this throw true try typeof undefined var void while " +
@@ -48,8 +58,8 @@ const TAKEN = (
 ).split(" ");
 
 /**
- * The body of a function of `PARAMETERS` that returns the kernel's `run`: `data` and `halves` hold the elements and
- * the bfloat16 of the whole memory, `frame` is the kernel's Frame, the others are functions.
+ * The body of a function of `PARAMETERS` that returns the kernel's `run`: `data`, `halves` and `bytes` hold the
+ * elements, the bfloat16 and the bytes of the whole memory, `frame` is the kernel's Frame, the others are functions.
  */
 export function emitJs(kernel: Kernel, dtype: DType): string {
   const { shift } = formatOf(dtype);
@@ -58,6 +68,7 @@ export function emitJs(kernel: Kernel, dtype: DType): string {
   const streams = kernel.streams.map(name);
   const scalars = kernel.scalars.map(name);
   const isHalf = (stream: number): boolean => kernel.bf16?.includes(stream) ?? false;
+  const isByte = (stream: number): boolean => kernel.u8?.includes(stream) ?? false;
   const rounded = (code: string): string => (dtype === "float32" ? `fround(${code})` : code);
   /** Scalars and constants stand where they are used, other instructions in a variable. */
   const value = (id: Id): string => {
@@ -74,6 +85,9 @@ export function emitJs(kernel: Kernel, dtype: DType): string {
   const expression = (e: Variable): string => {
     switch (e.op) {
       case "load":
+        if (isByte(e.stream)) {
+          return `bytes[${streams[e.stream]} + i]`;
+        }
         return isHalf(e.stream)
           ? `bf16.widen(halves[${streams[e.stream]} + i])`
           : `data[${streams[e.stream]} + i]`;
@@ -126,6 +140,9 @@ export function emitJs(kernel: Kernel, dtype: DType): string {
     ...kernel.body.flatMap(statement),
     ...kernel.stores.map((store) => {
       const at = `[${streams[store.stream]} + i]`;
+      if (isByte(store.stream)) {
+        return `bytes${at} = ${value(store.value)};`;
+      }
       return isHalf(store.stream)
         ? `halves${at} = bf16.upper(${value(store.value)});`
         : `data${at} = ${value(store.value)};`;
@@ -143,7 +160,8 @@ export function emitJs(kernel: Kernel, dtype: DType): string {
     `const { count, pointers, scalars, partials } = frame;`,
     `return function ${title}() {`,
     ...streams.map(
-      (stream, s) => `  const ${stream} = pointers[${s}] >>> ${isHalf(s) ? 1 : shift};`,
+      (stream, s) =>
+        `  const ${stream} = pointers[${s}] >>> ${isByte(s) ? 0 : isHalf(s) ? 1 : shift};`,
     ),
     ...scalars.map((scalar, s) => `  const ${scalar} = ${rounded(`scalars[${s}]`)};`),
     ...(draws(kernel) ? ["  const base = frame.base[0];", "  const key = frame.key[0];"] : []),

@@ -53,6 +53,11 @@ export interface Kernel {
    * so that what is stored must be rounded already. In float32 kernels only.
    */
   readonly bf16?: readonly number[];
+  /**
+   * Streams of whole numbers from 0 to 255, a byte each: a load makes a byte a number, what is stored must be such a
+   * number. In float32 kernels only.
+   */
+  readonly u8?: readonly number[];
   /** Names of the scalars. */
   readonly scalars: readonly string[];
   readonly body: readonly Instruction[];
@@ -124,6 +129,14 @@ export function frameLayout(kernel: Kernel): FrameLayout {
 /** Whether a kernel has random numbers in it. */
 export function draws({ body }: Kernel): boolean {
   return body.some(({ op }) => op === "random");
+}
+
+/** Bytes of an element of a stream. */
+export function streamBytes({ bf16, u8 }: Kernel, stream: number, dtype: DType): 1 | 2 | 4 | 8 {
+  if (u8?.includes(stream)) {
+    return 1;
+  }
+  return bf16?.includes(stream) ? 2 : dtype === "float32" ? 4 : 8;
 }
 
 export function frameBytes(kernels: readonly Kernel[]): number {

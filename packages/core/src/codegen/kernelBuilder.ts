@@ -3,9 +3,11 @@
 import { saltOf } from "../expr/draw.ts";
 import { type Expr, operands, type Scope, scopeOf } from "../expr/node.ts";
 import type { Rewriter } from "../expr/rewrite.ts";
+import { isPacked } from "../expr/verify.ts";
 import { asNumber, type HostBuilder, type Slot } from "./host.ts";
-import type { Id, Instruction } from "./kernel.ts";
-import type { ArraySpec, ColumnSpec, Stream, Variant } from "./passes.ts";
+import type { Id, Instruction, Kernel } from "./kernel.ts";
+import { EXTREMES, PACK, packStochastic, UNPACK } from "./packing.ts";
+import type { ArraySpec, ColumnSpec, PackedStream, Stream, Variant } from "./passes.ts";
 
 export interface Built extends Variant {
   /** Whether a scalar differs from tensor to tensor. */
@@ -55,7 +57,8 @@ export class KernelBuilder {
   ): Built {
     const stores = roots.map((root) => ({
       stream: this.streamIndex({ array: root.array, delay: 0 }),
-      value: this.value(root.expr),
+      // The kernel stores the number, packing makes 8 bits of it.
+      value: this.value(isPacked(root.expr) ? root.expr.a : root.expr),
     }));
     const reductions: { kind: "sum" | "max"; value: Id }[] = [];
     for (const e of reduces) {
@@ -66,9 +69,18 @@ export class KernelBuilder {
         reductions.push({ kind: e.kind, value });
       }
     }
-    const halves = this.streams.flatMap((stream, index) =>
-      "array" in stream && this.from.arrays[stream.array]?.format === "bf16" ? [index] : [],
-    );
+    const halves = this.streamsOf("bf16").map(({ stream }) => stream);
+    const packed = this.streamsOf("int8").map(({ stream, array }): PackedStream => {
+      const root = roots.find((each) => each.array === array);
+      return {
+        stream,
+        array,
+        reads: this.body.some((e) => e.op === "load" && e.stream === stream),
+        unpack: UNPACK,
+        extremes: EXTREMES,
+        ...(root !== undefined && { pack: packingOf(root.expr) }),
+      };
+    });
     return {
       kernel: {
         name: name.replaceAll(/\W/g, "_"),
@@ -81,9 +93,19 @@ export class KernelBuilder {
       },
       streams: this.streams,
       scalars: this.scalars,
-      perTensor: this.perTensor,
+      ...(packed.length > 0 && { packed }),
+      // Blocks are those of a leaf: no run over two of them.
+      perTensor: this.perTensor || packed.length > 0,
       perRow: this.perRow,
     };
+  }
+
+  private streamsOf(format: ArraySpec["format"]): { stream: number; array: number }[] {
+    return this.streams.flatMap((each, stream) =>
+      "array" in each && this.from.arrays[each.array]?.format === format
+        ? [{ stream, array: each.array }]
+        : [],
+    );
   }
 
   /** A reduction over columns: what the rows before made of it, joined with this one. */
@@ -189,4 +211,10 @@ export class KernelBuilder {
   private push(instruction: Instruction): Id {
     return this.body.push(instruction) - 1;
   }
+}
+
+function packingOf(e: Expr): Kernel {
+  return e.op === "int8Stochastic" && e.b.op === "random"
+    ? packStochastic(saltOf(e.b.stream))
+    : PACK;
 }

@@ -87,6 +87,8 @@ type Placed =
   | "random"
   | "bf16"
   | "bf16Stochastic"
+  | "int8"
+  | "int8Stochastic"
   | "delay"
   | "window"
   | "reduce"

@@ -11,7 +11,7 @@ export interface ArraySpec {
   readonly slots: number;
   readonly init: number | "params";
   /** How its elements are kept; in the dtype of the program where absent. */
-  readonly format?: "bf16";
+  readonly format?: "bf16" | "int8";
   /** Whether it holds nothing between steps. */
   readonly work?: true;
 }
@@ -28,12 +28,26 @@ export interface ColumnSpec {
   readonly slot: Slot;
 }
 
+/** A stream over an array in 8 bits a number: its numbers lie beside the pass, unpacked before a run and packed after it. */
+export interface PackedStream {
+  readonly stream: number;
+  readonly array: number;
+  readonly reads: boolean;
+  /** `UNPACK` and `EXTREMES` of `packing.ts`: here, so that what only runs plans carries no kernels that it may not need. */
+  readonly unpack: Kernel;
+  readonly extremes: Kernel;
+  /** Makes codes of what the kernel stored; absent where it stores nothing. */
+  readonly pack?: Kernel;
+}
+
 /** One way to run a pass: where windows are continued, or where they are summed anew. */
 export interface Variant {
   readonly kernel: Kernel;
   readonly streams: readonly Stream[];
   /** Host slots of the kernel's scalars. */
   readonly scalars: readonly Slot[];
+  /** Absent without arrays in 8 bits. */
+  readonly packed?: readonly PackedStream[];
 }
 
 export interface Reduction {

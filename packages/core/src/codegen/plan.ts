@@ -15,7 +15,7 @@ import { input } from "../expr/build.ts";
 import { expandMath } from "../expr/math.ts";
 import { type Expr, operands, scopeOf, withOperands } from "../expr/node.ts";
 import { Rewriter } from "../expr/rewrite.ts";
-import type { Program, ProgramPhase } from "../optimizer.ts";
+import type { Program, ProgramPhase, StateFormat } from "../optimizer.ts";
 import { demand } from "./demand.ts";
 import { HostBuilder, type Slot } from "./host.ts";
 import type { DType } from "./kernel.ts";
@@ -31,6 +31,7 @@ import {
   type PhasePlan,
   type Plan,
   type Stream,
+  type Variant,
 } from "./passes.ts";
 import { mergeTwins } from "./twins.ts";
 import { directWindow, recursiveWindow, windowState } from "./windows.ts";
@@ -120,6 +121,22 @@ function hostNext(program: Program, { next }: ProgramPhase): Record<string, Expr
 
 const BF16 = { format: "bf16" } as const;
 
+/** How an array of a state's format is kept. */
+function keptAs(format: StateFormat | undefined): Pick<ArraySpec, "format"> {
+  switch (format) {
+    case undefined:
+      return {};
+    case "bf16":
+    case "bf16-stochastic":
+      return BF16;
+    case "int8":
+    case "int8-stochastic":
+      return { format: "int8" };
+    default:
+      return format satisfies never;
+  }
+}
+
 /** The arrays of a program: parameter, gradient, state, windows, histories. */
 class ArrayBuilder {
   readonly specs: ArraySpec[] = [
@@ -143,7 +160,7 @@ class ArrayBuilder {
     this.hasWindows = this.windows.size > 0;
     for (const [key, { scope, init, format }] of Object.entries(program.state)) {
       if (scope === "element") {
-        const spec = { name: key, slots: 1, init, ...(format !== undefined && BF16) };
+        const spec = { name: key, slots: 1, init, ...keptAs(format) };
         this.stateArray.set(key, this.specs.push(spec) - 1);
       }
     }
@@ -323,6 +340,8 @@ class PhasePlanner {
           : [],
       );
       const needed = variant.kernel.stores.length === 0 ? neededIn(own, pass) : undefined;
+      const perRow = columns.length > 0 || variant.perRow || own.some(({ over }) => over === "row");
+      this.requireWholeBlocks(name, variant, perRow);
       return {
         steady: variant,
         refresh: arrays.hasWindows ? build(refresh) : undefined,
@@ -332,7 +351,7 @@ class PhasePlanner {
         ...(stages.length > 0 && { matrices: stages }),
         columns,
         perTensor: stages.length > 0 || own.length > 0 || variant.perTensor,
-        perRow: columns.length > 0 || variant.perRow || own.some(({ over }) => over === "row"),
+        perRow,
         ...(needed !== undefined && { needed: host.slot(rewriter.rewrite(needed)) }),
       };
     });
@@ -350,6 +369,18 @@ class PhasePlanner {
       ),
       host: host.finish(),
     };
+  }
+
+  /** @throws RangeError for a pass that runs over parts of blocks of 8-bit numbers: a block has one scale. */
+  private requireWholeBlocks(name: string, { packed = [] }: Variant, perRow: boolean): void {
+    const [first] = packed;
+    if (first !== undefined && (perRow || this.arrays.hasWindows)) {
+      const state = this.arrays.specs[first.array]?.name;
+      const parts = perRow ? "row by row" : "in parts, for its windows";
+      throw new RangeError(
+        `plan: state in 8 bits must be read in whole blocks, got "${state}" in "${name}", which runs ${parts}; keep it in "bf16"`,
+      );
+    }
   }
 
   /** Arrays whose values from before the call are read by `work`. */

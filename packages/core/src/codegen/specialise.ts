@@ -9,7 +9,8 @@
 
 import { type Expr, type LeafInfo, operands, withOperands } from "../expr/node.ts";
 import { Rewriter } from "../expr/rewrite.ts";
-import { mapProgram, type Program } from "../optimizer.ts";
+import { isRounding } from "../expr/verify.ts";
+import { mapProgram, type Program, type ProgramPhase } from "../optimizer.ts";
 import { levels } from "./levels.ts";
 import { withoutState } from "./twins.ts";
 import { directWindow } from "./windows.ts";
@@ -40,7 +41,9 @@ export function specialise(source: Program, leaves: readonly LeafInfo[]): Specia
     return ids.get(e) as number;
   };
   leaves.forEach((leaf, index) => {
-    const own = withoutUnread(mapProgram(program, takeBranches(leaf, rewriter)));
+    const own = withoutUnread(
+      withoutIdleRounding(mapProgram(program, takeBranches(leaf, rewriter))),
+    );
     const key = rootsOf(own)
       .map(([name, e]) => `${name}:${idOf(e)}`)
       .join();
@@ -95,6 +98,20 @@ function transform(f: (before: Expr, e: Expr) => Expr, rewriter: Rewriter): (e: 
     return result;
   };
   return (e) => rewriter.rewrite(walk(e));
+}
+
+/** State that stays as it is is rounded already. */
+function withoutIdleRounding(program: Program): Program {
+  const idle = <P extends ProgramPhase>(phase: P): P => ({
+    ...phase,
+    next: Object.fromEntries(
+      Object.entries(phase.next).map(([key, e]) => {
+        const stays = isRounding(e) && e.a.op === "input" && e.a.name === key;
+        return [key, stays ? e.a : e];
+      }),
+    ),
+  });
+  return { ...idle(program), before: program.before.map(idle) };
 }
 
 /** Leaves out state that stays as it is and that nothing reads. */

@@ -79,6 +79,14 @@ export function bf16(a: Operand): Expr {
 export function bf16Stochastic(a: Operand, u: Operand): Expr {
   return { op: "bf16Stochastic", a: wrap(a), b: wrap(u) };
 }
+/** The nearest number that 8 bits a block hold; what state becomes, and nothing else. See `compress`. */
+export function int8(a: Operand): Expr {
+  return { op: "int8", a: wrap(a) };
+}
+/** One of the two such numbers next to a, so that the mean is kept; u as `uniform` draws it. */
+export function int8Stochastic(a: Operand, u: Operand): Expr {
+  return { op: "int8Stochastic", a: wrap(a), b: wrap(u) };
+}
 /** Uniform in [0, 1), a multiple of 2⁻²⁴: drawn anew for each element and step, from the seed of `compileOptimizer`. */
 export function uniform(stream: string): Expr {
   return { op: "random", stream };

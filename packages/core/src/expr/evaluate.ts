@@ -8,6 +8,7 @@
 import type { Program, ProgramPhase } from "../optimizer.ts";
 import { bf16Operations } from "./bf16.ts";
 import { keyOf, saltOf, uniformAt } from "./draw.ts";
+import { packed, unpacked } from "./int8.ts";
 import { type Expr, type LeafInfo, matrixOf, operands, type Scope, scopeOf } from "./node.ts";
 
 /** A tensor under evaluation. */
@@ -33,7 +34,15 @@ export function startTensor(
       init === "params"
         ? Float64Array.from(params)
         : new Float64Array(countOf(scope, leaf)).fill(init);
-    return [key, format === undefined ? start : start.map(nearest)] as const;
+    switch (format) {
+      case undefined:
+        return [key, start] as const;
+      case "bf16":
+      case "bf16-stochastic":
+        return [key, start.map(nearest)] as const;
+      default:
+        return [key, Float64Array.from(unpacked(packed(Float32Array.from(start))))] as const;
+    }
   });
   return {
     leaf,
@@ -183,6 +192,12 @@ class Evaluation {
           (x, abc) => newtonSchulzStep(x, matrixOf(leaf.shape), abc),
           this.spread(e.a, "element", index),
         );
+      case "int8":
+      case "int8Stochastic": {
+        const x = Float32Array.from(this.spread(e.a, "element", index));
+        const u = e.op === "int8" ? undefined : this.spread(e.b, "element", index);
+        return Float64Array.from(unpacked(packed(x, u)));
+      }
       default: {
         const scope = this.scope(e);
         const values = operands(e).map((operand) => this.spread(operand, scope, index));
@@ -288,6 +303,8 @@ type Elementwise = Exclude<
   | "window"
   | "reduce"
   | "newtonSchulz"
+  | "int8"
+  | "int8Stochastic"
   | "choose"
 >;
 

@@ -100,6 +100,8 @@ function compile(e: Expr, names: readonly string[], dtype: DType): (...x: number
       case "roundoff":
       case "bf16":
       case "bf16Stochastic":
+      case "int8":
+      case "int8Stochastic":
         throw new TypeError(`compile: an exact operation is needed, got "${node.op}"`);
       default:
         return node satisfies never;

@@ -58,6 +58,9 @@ export type Expr =
   | { readonly op: ExactUnary | MathUnary | "not"; readonly a: Expr }
   | { readonly op: Arithmetic | "pow" | Compare | Logic; readonly a: Expr; readonly b: Expr }
   | { readonly op: "select"; readonly cond: Expr; readonly a: Expr; readonly b: Expr }
+  /** `a` as 8 bits a block keep it (`int8.ts`), to the nearest or by the draws `b`; only as what state becomes. */
+  | { readonly op: "int8"; readonly a: Expr }
+  | { readonly op: "int8Stochastic"; readonly a: Expr; readonly b: Expr }
   /** `a` as it was `steps` steps ago; 0 before there was one. */
   | { readonly op: "delay"; readonly a: Expr; readonly steps: number }
   /** Σ_{i<length} decayⁱ · aₜ₋ᵢ; terms before the first step are 0. */
@@ -109,6 +112,7 @@ export function operands(e: Expr): readonly Expr[] {
     case "exponent":
     case "exp2i":
     case "bf16":
+    case "int8":
     case "exp":
     case "expm1":
     case "log":
@@ -124,6 +128,7 @@ export function operands(e: Expr): readonly Expr[] {
     case "min":
     case "max":
     case "bf16Stochastic":
+    case "int8Stochastic":
     case "pow":
     case "lt":
     case "le":

@@ -49,9 +49,9 @@ export function verifyProgram(program: Program): void {
   }
 }
 
-/** Whether a program rounds to bfloat16. */
-export function hasBf16(program: Program): boolean {
-  return holds(program, (e) => e.op === "bf16" || e.op === "bf16Stochastic");
+/** Whether a program rounds to fewer bits than its dtype has. */
+export function roundsToFewerBits(program: Program): boolean {
+  return holds(program, isRounding);
 }
 
 /** Whether a program multiplies matrices. */
@@ -62,6 +62,12 @@ export function hasMatrixStages(program: Program): boolean {
 function isMatrixStage({ op }: Expr): boolean {
   return op === "newtonSchulz";
 }
+/** Whether a node is a number in fewer bits: bfloat16, or 8 bits a block. */
+export function isRounding(e: Expr): e is Rounding {
+  return ["bf16", "bf16Stochastic", "int8", "int8Stochastic"].includes(e.op);
+}
+
+type Rounding = Extract<Expr, { op: "bf16" | "bf16Stochastic" | "int8" | "int8Stochastic" }>;
 
 /** Whether a program draws. */
 export function drawsAnything(program: Program): boolean {
@@ -93,8 +99,11 @@ function verifyPhase(program: Program, phase: ProgramPhase, check: (e: Expr) => 
   check(phase.params);
   requireNumber(program, phase.params, "the new parameter");
   for (const [key, next] of Object.entries(phase.next)) {
-    check(next);
-    requireNumber(program, next, `state "${key}"`);
+    // 8 bits a block are a way to keep a number, not an operation on it.
+    for (const e of isPacked(next) ? operands(next) : [next]) {
+      check(e);
+      requireNumber(program, e, `state "${key}"`);
+    }
     const scope = program.state[key]?.scope ?? "element";
     if (!isWithin(scopeOf(next), scope)) {
       const [kept, got] = [scope, scopeOf(next)].map((each) => EACH[each]);
@@ -110,6 +119,11 @@ const EACH = {
   column: "a column",
   element: "an element",
 } as const;
+
+/** Whether a node is a number as 8 bits a block keep it. */
+export function isPacked(e: Expr): e is Extract<Expr, { op: "int8" | "int8Stochastic" }> {
+  return e.op === "int8" || e.op === "int8Stochastic";
+}
 
 function verifyNode(program: Program, e: Expr): void {
   switch (e.op) {
@@ -155,6 +169,9 @@ function verifyNode(program: Program, e: Expr): void {
         fail(program, `the stream of \`uniform\` must be a name, got ${String(e.stream)}`);
       }
       return;
+    case "int8":
+    case "int8Stochastic":
+      return fail(program, `\`${e.op}\` must be what state becomes, got it inside an expression`);
     case "bf16":
     case "bf16Stochastic":
       if (scopeOf(e) !== "element") {

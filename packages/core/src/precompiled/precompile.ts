@@ -70,6 +70,7 @@ function runtimeOf(full: Plan): Partial<Runtime> {
   requireSmall(name, step.shared.length === 0, "reductions over all tensors");
   requireSmall(name, before.length === 0 && evaluation === undefined, "phases");
   requireSmall(name, !kernelsOf([full]).some(draws), "draws");
+  requireSmall(name, !full.arrays.some(({ format }) => format === "int8"), "state in 8 bits");
   const windows = step.passes.some(({ refresh }) => refresh !== undefined);
   return windows ? { refreshed } : {};
 }

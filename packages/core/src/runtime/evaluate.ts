@@ -1,8 +1,9 @@
 /** Parameters to evaluate a model with, where they are not those that train. */
 
-import { numbersAt, WARMUP_ELEMENTS } from "../arena.ts";
+import { numbersAt, TILE, WARMUP_ELEMENTS } from "../arena.ts";
 import type { NumericArray } from "../contracts.ts";
 import type { Executor } from "./executor.ts";
+import { unpackAll } from "./packing.ts";
 import type { PassCall } from "./sequence.ts";
 
 /**
@@ -15,19 +16,24 @@ export function evaluate(
   { owner, phase, pass, first }: PassCall,
   scratch: number,
 ): NumericArray {
-  const { kernel, streams, scalars } = pass.steady;
+  const { kernel, streams, scalars, packed = [] } = pass.steady;
   const loaded = executor.loadedOf(kernel);
   const { frame } = loaded;
   const values = first.valuesOf(phase);
   const result = first.view(0, 0).slice();
-  for (let from = 0; from < result.length; from += WARMUP_ELEMENTS) {
-    const count = Math.min(WARMUP_ELEMENTS, result.length - from);
+  const most = packed.length > 0 ? TILE : WARMUP_ELEMENTS;
+  for (let from = 0; from < result.length; from += most) {
+    const count = Math.min(most, result.length - from);
     frame.count[0] = count;
     streams.forEach((stream, i) => {
       const isResult = "array" in stream && stream.array < 0;
       frame.pointers[i] = isResult
         ? scratch
         : owner.pointer(stream, first.count, first.extent.start + from);
+    });
+    unpackAll(executor, packed, first, from, count);
+    packed.forEach(({ stream }, i) => {
+      frame.pointers[stream] = executor.tiles[i] as number;
     });
     scalars.forEach((slot, i) => {
       frame.scalars[i] = values.numbers[slot] as number;

@@ -41,25 +41,31 @@ export class Executor {
   private readonly loaded: ReadonlyMap<Kernel, LoadedKernel>;
   private readonly runtime: Runtime;
   private readonly runMatrixStage: RunMatrixStage | undefined;
+  readonly tiles: readonly number[];
 
   /** Of all draws. */
   seed = 0;
   /** The key of the draws of the call that runs. */
-  private key = 0;
+  key = 0;
 
-  /** `runMatrixStage` may be absent where no plan has matrix stages. */
+  /**
+   * @param runMatrixStage - may be absent where no plan has matrix stages.
+   * @param tiles - where numbers of arrays in 8 bits lie while a pass runs: `TILE` each.
+   */
   constructor(
     memory: BackendMemory,
     dtype: DType,
     loaded: ReadonlyMap<Kernel, LoadedKernel>,
     runtime: Runtime,
     runMatrixStage?: RunMatrixStage,
+    tiles: readonly number[] = [],
   ) {
     this.runMatrixStage = runMatrixStage;
     this.memory = memory;
     this.dtype = dtype;
     this.loaded = loaded;
     this.runtime = runtime;
+    this.tiles = tiles;
   }
 
   /** Runs a pass over its tensors; what it reduces stands in the first tensor's values afterwards. */
@@ -76,7 +82,7 @@ export class Executor {
     if (pass.steady.kernel.stores.length + pass.reductions.length === 0) {
       return;
     }
-    if (draws(pass.steady.kernel)) {
+    if (drawsIn(pass.steady)) {
       const before = owner.plan.before.indexOf(phase) + 1;
       this.key = this.runtime.keyOf(this.seed, first.leaf.path, first.count + 1, before);
     }
@@ -118,7 +124,19 @@ export class Executor {
   }
 
   private runPiece(
-    { variant: { kernel, streams, scalars }, start, end }: Piece,
+    piece: Piece,
+    tensor: Tensor,
+    values: HostValues,
+    row: number,
+    before: Float64Array | undefined,
+  ): Float64Array {
+    return piece.variant.packed === undefined
+      ? this.runKernel(piece, tensor, values, row, before)
+      : this.runtime.runTiles(this, piece, tensor, values, row, before);
+  }
+
+  runKernel(
+    { variant: { kernel, streams, scalars, packed }, start, end }: Piece,
     tensor: Tensor,
     values: HostValues,
     row: number,
@@ -132,6 +150,9 @@ export class Executor {
     for (let i = 0; i < streams.length; i++) {
       frame.pointers[i] = tensor.owner.pointer(streams[i] as Stream, tensor.count + 1, start);
     }
+    packed?.forEach(({ stream }, i) => {
+      frame.pointers[stream] = this.tiles[i] as number;
+    });
     for (let i = 0; i < scalars.length; i++) {
       const slot = scalars[i] as number;
       frame.scalars[i] = (
@@ -177,6 +198,11 @@ export class Executor {
     }
     numbersAt(this.memory, this.dtype, scratch, WARMUP_ELEMENTS).fill(0);
   }
+}
+
+/** Whether a pass draws: in its kernel, or to round what it keeps. */
+function drawsIn({ kernel, packed = [] }: Variant): boolean {
+  return draws(kernel) || packed.some(({ pack }) => pack !== undefined && draws(pack));
 }
 
 /** Sets partial results to the identities of their reductions. */

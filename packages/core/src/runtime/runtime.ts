@@ -13,12 +13,13 @@ import { type Statistics, statisticsOf } from "../inspect.ts";
 import {
   checkState,
   type Encoder,
-  encodeBf16,
+  encode,
   type OptimizerState,
   type StateShape,
 } from "../state.ts";
 import { evaluate } from "./evaluate.ts";
 import type { Executor, Piece, Range } from "./executor.ts";
+import { runTiles } from "./packing.ts";
 import { refreshed } from "./refresh.ts";
 import { runRows } from "./rows.ts";
 import { levelByLevel, type Part, type PassCall } from "./sequence.ts";
@@ -37,8 +38,10 @@ export interface Runtime {
   readonly keyOf: (seed: number, path: string, t: number, call: number) => number;
   /** The parameters to evaluate with, where a phase of the plan makes them. */
   readonly evaluate: (executor: Executor, call: PassCall, scratch: number) => NumericArray;
-  /** Where state starts that is kept in 16 bits. */
-  readonly encodeBf16: Encoder;
+  /** Where state starts that is kept in fewer bits. */
+  readonly encode: Encoder;
+  /** A piece of a pass over arrays that are kept in 8 bits. */
+  readonly runTiles: typeof runTiles;
   /** Refuses a state that is none of this optimizer; `own` gives one that is. */
   readonly checkState: (
     where: string,
@@ -57,7 +60,8 @@ export const RUNTIME: Runtime = {
   refreshed,
   keyOf,
   evaluate,
-  encodeBf16,
+  encode,
+  runTiles,
   checkState: (where, state, _, shape) => checkState(where, state, shape),
   statisticsOf: (tensors) => statisticsOf(readingsOf(tensors)),
 };

@@ -1,6 +1,6 @@
 /** A leaf while it trains: where its numbers lie, its step number, and what the host keeps for it. */
 
-import { type ClassLayout, type Extent, numbersAt, widthOf } from "../arena.ts";
+import { type ClassLayout, codeBytes, type Extent, numbersAt, widthOf } from "../arena.ts";
 import { allocateValues, type HostValues, type Matrix } from "../codegen/host.ts";
 import type { BackendMemory, DType } from "../codegen/kernel.ts";
 import {
@@ -12,6 +12,7 @@ import {
   type Stream,
 } from "../codegen/passes.ts";
 import type { NumericArray } from "../contracts.ts";
+import { blocksOf } from "../expr/int8.ts";
 import { type LeafInfo, matrixOf } from "../expr/node.ts";
 
 /** State that is one number for all tensors, by key: the same arrays for every tensor. */
@@ -69,6 +70,9 @@ export class TensorClass {
   }
 }
 
+/** Numbers, or what is kept of them in fewer bits. */
+export type StoredArray = NumericArray | Uint16Array | Uint8Array;
+
 export class Tensor {
   readonly owner: TensorClass;
   readonly leaf: LeafInfo;
@@ -118,13 +122,27 @@ export class Tensor {
     return values;
   }
 
-  /** An array's slot as it is kept: bfloat16 by their bits. */
-  stored(array: number, slot: number): NumericArray | Uint16Array {
-    if (this.owner.plan.arrays[array]?.format === undefined) {
-      return this.view(array, slot);
+  /** An array's slot as it is kept: bfloat16 by their bits; of 8 bits the codes, then the scales of the blocks. */
+  stored(array: number, slot: number): readonly StoredArray[] {
+    const { buffer } = this.owner.memory;
+    const { start, size } = this.extent;
+    const at = this.owner.address(array, slot, start);
+    switch (this.owner.plan.arrays[array]?.format) {
+      case "bf16":
+        return [new Uint16Array(buffer, at, size)];
+      case "int8":
+        return [new Uint8Array(buffer, at, size), this.scales(array, slot)];
+      default:
+        return [this.view(array, slot)];
     }
-    const at = this.owner.address(array, slot, this.extent.start);
-    return new Uint16Array(this.owner.memory.buffer, at, this.extent.size);
+  }
+
+  /** The scales of an array in 8 bits, one a block. */
+  scales(array: number, slot: number): Float32Array {
+    const { owner, extent } = this;
+    const codes = owner.address(array, slot, 0);
+    const at = codes + codeBytes(owner.layout.elements) + 4 * extent.block;
+    return new Float32Array(owner.memory.buffer, at, blocksOf(extent.size));
   }
 
   /** An array's slot, as a view on the memory; of an array in the dtype. */

@@ -9,6 +9,7 @@ import { cpropAdam } from "../optimizers/cprop.ts";
 import { mulberry32 } from "../random.ts";
 import { chain } from "../transforms/chain.ts";
 import { clipByGlobalNorm } from "../transforms/clip.ts";
+import { compress } from "../transforms/compress.ts";
 import { nodeThread } from "./spawn.ts";
 import { startThreads, type Threads } from "./threads.ts";
 
@@ -67,6 +68,15 @@ describe("threads", () => {
       expect(trained(optimizer, threads(2, 16), dtype)).toEqual(one);
       expect(trained(optimizer, threads(3, 16), dtype)).toEqual(one);
     }
+  });
+
+  it.each([
+    ["bfloat16", compress(adam(), { mu: "bf16", nu: "bf16-stochastic" })],
+    ["8 bits", compress(adam(), { mu: "int8", nu: "int8-stochastic" })],
+  ])("give the bits of one with state in %s", (_, optimizer) => {
+    const one = trained(optimizer, "wasm", "float32");
+    expect(trained(optimizer, threads(2, 16), "float32")).toEqual(one);
+    expect(trained(optimizer, threads(3, 16), "float32")).toEqual(one);
   });
 
   it("leave a NaN in its element, and in the maximum of its leaf", () => {

@@ -20,6 +20,7 @@ import {
   frameBytes,
   type Kernel,
   type LoadedKernel,
+  streamBytes,
 } from "../codegen/kernel.ts";
 import { compileModule } from "../codegen/wasm/backend.ts";
 import { allocateWasm, loadModule } from "../codegen/wasm/instance.ts";
@@ -106,8 +107,9 @@ export function startThreads({ count, start, least = 32_768 }: ThreadOptions): T
     return own.map((each, k) => {
       const kernel = kernels[k] as Kernel;
       const frames = places.map((at) => frameAt(kernel, memory.buffer, at[k] as number));
+      const widths = kernel.streams.map((_, s) => streamBytes(kernel, s, dtype));
       const shares = kernel.reductions.every(({ kind }) => kind === "max");
-      const share = sharing(each, k, frames, control, dtype === "float32" ? 4 : 8);
+      const share = sharing(each, k, frames, control, widths);
       return {
         frame: each.frame,
         run: () =>
@@ -140,7 +142,8 @@ function sharing(
   kernel: number,
   others: readonly Frame[],
   control: Int32Array,
-  bytes: number,
+  /** Bytes of an element of each stream. */
+  widths: readonly number[],
 ): () => void {
   const { frame } = own;
   return () => {
@@ -154,7 +157,7 @@ function sharing(
       other.scalars.set(frame.scalars);
       other.partials.fill(Number.NEGATIVE_INFINITY);
       for (let s = 0; s < frame.pointers.length; s++) {
-        other.pointers[s] = (frame.pointers[s] as number) + thread * share * bytes;
+        other.pointers[s] = (frame.pointers[s] as number) + thread * share * (widths[s] as number);
       }
     });
     Atomics.store(control, CONTROL.pending, others.length);
@@ -167,7 +170,7 @@ function sharing(
     frame.base.set(base.map((at) => at + taken));
     frame.count[0] = count - taken;
     for (let s = 0; s < frame.pointers.length; s++) {
-      frame.pointers[s] = (frame.pointers[s] as number) + taken * bytes;
+      frame.pointers[s] = (frame.pointers[s] as number) + taken * (widths[s] as number);
     }
     own.run();
     // Not `Atomics.wait`: a browser's main thread must not sleep, and the others end at about the same time.
@@ -175,7 +178,7 @@ function sharing(
     frame.count[0] = count;
     frame.base.set(base);
     for (let s = 0; s < frame.pointers.length; s++) {
-      frame.pointers[s] = (frame.pointers[s] as number) - taken * bytes;
+      frame.pointers[s] = (frame.pointers[s] as number) - taken * (widths[s] as number);
     }
     for (const { partials } of others) {
       for (let i = 0; i < partials.length; i++) {

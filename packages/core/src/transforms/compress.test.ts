@@ -139,7 +139,9 @@ describe("compress", () => {
     );
     expect(() => compress(adashift(), { nu: "bf16" })).toThrow(RangeError);
     expect(() => compress(adam(), { mu: "fp4" as "bf16" })).toThrow(
-      new RangeError('compress: `mu` must be one of "bf16", "bf16-stochastic", got "fp4"'),
+      new RangeError(
+        'compress: `mu` must be one of "bf16", "bf16-stochastic", "int8", "int8-stochastic", got "fp4"',
+      ),
     );
     expect(() => compress(adam as never, {})).toThrow(
       new TypeError(

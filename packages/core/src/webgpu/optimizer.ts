@@ -26,7 +26,12 @@ import { refreshRange } from "../codegen/windows.ts";
 import type { Changes, CompileOptions, StepOptions, StepResult } from "../compiledOptimizer.ts";
 import type { Leaf, Leaves } from "../contracts.ts";
 import { NonFiniteError, requireOneOf, requireThat } from "../errors.ts";
-import { drawsAnything, hasBf16, hasMatrixStages, verifyProgram } from "../expr/verify.ts";
+import {
+  drawsAnything,
+  hasMatrixStages,
+  roundsToFewerBits,
+  verifyProgram,
+} from "../expr/verify.ts";
 import { statisticsOf, withStatistics } from "../inspect.ts";
 import { type Optimizer, requireOptimizer, toProgram } from "../optimizer.ts";
 import { acceptGradients, type Gradients, gradientSlot } from "../runtime/gradients.ts";
@@ -121,9 +126,9 @@ export async function compileOnDevice(
   const numbers = new Numbers(where, program.hyperparameters, { ...hyperparameters, learningRate });
   verifyProgram(program);
   requireThat(
-    !hasBf16(program) && !drawsAnything(program),
+    !roundsToFewerBits(program) && !drawsAnything(program),
     where,
-    `the device has neither draws nor bfloat16, which "${optimizer.name}" needs`,
+    `the device neither draws nor rounds to fewer bits, which "${optimizer.name}" needs`,
     optimizer.name,
     "compile it for wasm or js",
   );
@@ -153,7 +158,7 @@ export async function compileOnDevice(
     globals,
   });
   for (const tensor of bound.tensors) {
-    startLeaf(tensor, (leaves[tensor.leaf.path] as Leaf).data, encodeBf16);
+    startLeaf(tensor, (leaves[tensor.leaf.path] as Leaf).data, (x) => [encodeBf16(x)]);
   }
   bound.upload();
   return bound;
@@ -173,7 +178,7 @@ class GpuArena {
     globals: ConstructorParameters<typeof TensorClass>[5],
   ) {
     const columns = columnsOf(classPlan);
-    const contents = { leaves, arrays: classPlan.arrays, columns };
+    const contents = { leaves, arrays: classPlan.arrays, columns, packed: 0 };
     const { classes, bytes } = layOut([contents], "float32", 0);
     const layout = classes[0] as ClassLayout;
     this.evaluated = bytes;

@@ -164,8 +164,10 @@ export class Evaluation<T> {
       case "random":
       case "bf16":
       case "bf16Stochastic":
+      case "int8":
+      case "int8Stochastic":
         throw new TypeError(
-          `evaluate: programs over arrays must neither draw nor round to bfloat16, got "${e.op}"; use core's kernels`,
+          `evaluate: programs over arrays must neither draw nor round to fewer bits, got "${e.op}"; use core's kernels`,
         );
       default:
         return e satisfies never;

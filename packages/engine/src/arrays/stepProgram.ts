@@ -16,13 +16,13 @@ import {
   drawsAnything,
   type Expr,
   type Hyperparameters,
-  hasBf16,
   type LeafInfo,
   mergeTwins,
   operands,
   type Program,
   Rewriter,
   recursiveWindow,
+  roundsToFewerBits,
   type Scope,
   scopeOf,
   specialise,
@@ -114,9 +114,9 @@ export function shapeIn(scope: Scope, shape: readonly number[]): number[] {
 /** @throws TypeError for a program with calls before its step: what runs over arrays takes steps alone. */
 export function requireSteps(where: string, program: Program): void {
   const { name, before } = program;
-  if (drawsAnything(program) || hasBf16(program)) {
+  if (drawsAnything(program) || roundsToFewerBits(program)) {
     throw new TypeError(
-      `${where}: the optimizer must neither draw nor keep bfloat16, got "${name}"; use core's kernels`,
+      `${where}: the optimizer must neither draw nor round to fewer bits, got "${name}"; use core's kernels`,
     );
   }
   if (before.length > 0) {

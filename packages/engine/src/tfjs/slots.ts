@@ -146,7 +146,7 @@ export function loadSlot(slot: Slot, saved: LeafState): void {
     slot.past = new Map<Expr, readonly Value<tf.Tensor>[]>([
       ...program.histories.map(({ key, source }) => {
         const steps = recent(saved.arrays[key] ?? []);
-        // No history is bfloat16: such programs are refused.
+        // No history is in fewer bits: such programs are refused.
         return [source, steps.map((data) => tf.keep(array(data as NumericArray)))] as const;
       }),
       ...program.queues.map(({ source, onHost }, i) => {

@@ -8,10 +8,10 @@ import {
 } from "@adastra/core";
 import {
   drawsAnything,
-  hasBf16,
   type Optimizer,
   type Program,
   requireOptimizer,
+  roundsToFewerBits,
   toProgram,
 } from "@adastra/core/program";
 import * as tf from "@tensorflow/tfjs-core";
@@ -459,8 +459,8 @@ function listOf(variables: ReadonlyMap<string, tf.Variable>): string {
   return names.slice(0, 8).join(", ") + (names.length > 8 ? ", ..." : "");
 }
 
-/** Whether core's kernels need arrays of their own: to draw by place, or to keep bfloat16. */
+/** Whether core's kernels need arrays of their own: to draw by place, or to round to fewer bits. */
 function needsCopies(optimizer: Optimizer): boolean {
   const program = toProgram(optimizer);
-  return drawsAnything(program) || hasBf16(program);
+  return drawsAnything(program) || roundsToFewerBits(program);
 }

@@ -84,7 +84,7 @@ function expectedSignature(op: PlainOp): string {
     if (name.startsWith("sh")) {
       return "v128 i32 -> v128";
     }
-    return /^(not|abs|neg|sqrt|floor|promote|convert|trunc)/.test(name)
+    return /^(not|abs|neg|sqrt|floor|promote|convert|trunc|extend)/.test(name)
       ? "v128 -> v128"
       : "v128 v128 -> v128";
   }

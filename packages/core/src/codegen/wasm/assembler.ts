@@ -30,6 +30,7 @@ export type LoadOp =
   | "f64.load"
   | "v128.load"
   | "v128.load16x4_u"
+  | "v128.load8_splat"
   | "v128.load16_splat"
   | "v128.load32_zero"
   | "v128.load64_zero";
@@ -126,8 +127,8 @@ export function storeFirst(
     text: [...text, "0"],
   };
 }
-/** What the engine is told of an address: a multiple of 4, or of 2 where bfloat16 lie. */
-type Align = 2 | 4;
+/** What the engine is told of an address: a multiple of 4, of 2 where bfloat16 lie, of 1 where bytes do. */
+type Align = 1 | 2 | 4;
 
 function place(offset: number, align: Align = 4): Pick<Node, "bytes" | "text"> {
   return {

@@ -206,6 +206,25 @@ export function upperHalves(vector: Node): Node {
   return plain("i16x8.narrow_i32x4_u", halves, integer(0));
 }
 
+/** Four bytes from address plus offset, as float32. */
+export function loadBytes(address: Node, offset: number): Node {
+  const pairs = plain("i16x8.extend_low_i8x16_u", load("v128.load32_zero", address, offset, 1));
+  return plain("f32x4.convert_i32x4_u", plain("i32x4.extend_low_i16x8_u", pairs));
+}
+
+/** One byte as a float32, in every lane. */
+export function loadByte(address: Node): Node {
+  const integers = plain("i32x4.shr_u", load("v128.load8_splat", address, 0, 1), i32(24));
+  return plain("f32x4.convert_i32x4_u", integers);
+}
+
+/** Four float32 that are whole numbers from 0 to 255 as bytes, in the lowest four. */
+export function asBytes(vector: Node): Node {
+  const integers = plain("i32x4.trunc_sat_f32x4_u", vector);
+  const halves = plain("i16x8.narrow_i32x4_u", integers, integer(0));
+  return plain("i8x16.narrow_i16x8_u", halves, integer(0));
+}
+
 /**
  * Minimum and maximum. WebAssembly's own take some eight instructions for NaN and ±0. Against a constant c one
  * does: pmax(x, c) is x < c ? c : x, so NaN stays, and zeros of two signs meet only at c = 0, where adding

@@ -9,9 +9,8 @@
  * The first keeps the partials of its reductions in locals, the second in the frame.
  */
 
-import { formatOf } from "../format.ts";
 import type { DType, FrameLayout, Id, Instruction, Kernel } from "../kernel.ts";
-import { draws, frameLayout, PARTIALS } from "../kernel.ts";
+import { draws, frameLayout, PARTIALS, streamBytes } from "../kernel.ts";
 import type { Local, Node } from "./assembler.ts";
 import {
   FunctionBuilder,
@@ -27,7 +26,17 @@ import {
   when,
 } from "./assembler.ts";
 import type { Constant, Lanes } from "./lanes.ts";
-import { countUp, draw, lanesOf, loadHalf, loadHalves, upperHalves } from "./lanes.ts";
+import {
+  asBytes,
+  countUp,
+  draw,
+  lanesOf,
+  loadByte,
+  loadBytes,
+  loadHalf,
+  loadHalves,
+  upperHalves,
+} from "./lanes.ts";
 
 /**
  * Vectors that take each instruction together, before the next one. A second vector gives the processor
@@ -87,8 +96,7 @@ function declare(kernel: Kernel, dtype: DType, name: string): Parts & { f: Funct
     shared,
     lanes,
     layout: frameLayout(kernel),
-    bytes: kernel.streams.map((_, s) => (isHalf(kernel, s) ? 2 : formatOf(dtype).bytes)),
-
+    bytes: kernel.streams.map((_, s) => streamBytes(kernel, s, dtype)),
     vectors,
     frame: f.param("frame", "i32"),
     left: f.local("left", "i32"),
@@ -109,10 +117,6 @@ function declare(kernel: Kernel, dtype: DType, name: string): Parts & { f: Funct
       numbered(kind === "sum" ? PARTIALS / 2 : vectors, `partial${r}`),
     ),
   };
-}
-
-function isHalf({ bf16 }: Kernel, stream: number): boolean {
-  return bf16?.includes(stream) ?? false;
 }
 
 function labelOf(kernel: Kernel, e: Instruction, id: Id): string {
@@ -187,19 +191,29 @@ interface Access {
 
 /** Eight elements an iteration. */
 function wideLoop(parts: Parts): Node[] {
-  const { kernel, lanes, vectors, frame, left, pointers, values, partials } = parts;
+  const { kernel, lanes, bytes, vectors, frame, left, pointers, values, partials } = parts;
   const access: Access = {
     load: (stream, position) => {
       const from = get(pointers[stream]!);
-      return isHalf(kernel, stream)
-        ? loadHalves(from, 8 * position)
-        : load("v128.load", from, 16 * position);
+      switch (bytes[stream]) {
+        case 1:
+          return loadBytes(from, 4 * position);
+        case 2:
+          return loadHalves(from, 8 * position);
+        default:
+          return load("v128.load", from, 16 * position);
+      }
     },
     store: (stream, position, value) => {
       const to = get(pointers[stream]!);
-      return isHalf(kernel, stream)
-        ? storeFirst("v128.store64_lane", to, 8 * position, upperHalves(get(value)), 2)
-        : store("v128.store", to, 16 * position, get(value));
+      switch (bytes[stream]) {
+        case 1:
+          return storeFirst("v128.store32_lane", to, 4 * position, asBytes(get(value)), 1);
+        case 2:
+          return storeFirst("v128.store64_lane", to, 8 * position, upperHalves(get(value)), 2);
+        default:
+          return store("v128.store", to, 16 * position, get(value));
+      }
     },
     accumulate: (kind, reduction, position, id) => {
       const own = partials[reduction]!;
@@ -278,17 +292,29 @@ function pairOffset(layout: FrameLayout, reduction: number, pair: number): numbe
 
 /** One element an iteration. */
 function tailLoop(parts: Parts): Node[] {
-  const { kernel, lanes, layout, frame, left, slot, pointers, values } = parts;
+  const { lanes, layout, bytes, frame, left, slot, pointers, values } = parts;
   const access: Access = {
     load: (stream) => {
       const from = get(pointers[stream]!);
-      return isHalf(kernel, stream) ? loadHalf(from) : load(lanes.loadFirst, from, 0);
+      switch (bytes[stream]) {
+        case 1:
+          return loadByte(from);
+        case 2:
+          return loadHalf(from);
+        default:
+          return load(lanes.loadFirst, from, 0);
+      }
     },
     store: (stream, _, value) => {
       const to = get(pointers[stream]!);
-      return isHalf(kernel, stream)
-        ? storeFirst("v128.store16_lane", to, 0, upperHalves(get(value)), 2)
-        : storeFirst(lanes.storeFirst, to, 0, get(value));
+      switch (bytes[stream]) {
+        case 1:
+          return storeFirst("v128.store8_lane", to, 0, asBytes(get(value)), 1);
+        case 2:
+          return storeFirst("v128.store16_lane", to, 0, upperHalves(get(value)), 2);
+        default:
+          return storeFirst(lanes.storeFirst, to, 0, get(value));
+      }
     },
     accumulate(kind, reduction, _, id) {
       const offset = layout.partials + 8 * PARTIALS * reduction;

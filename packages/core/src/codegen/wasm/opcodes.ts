@@ -20,7 +20,10 @@ export const PLAIN = {
   "v128.or": 0xfd50,
   "v128.xor": 0xfd51,
   "v128.bitselect": 0xfd52,
+  "i8x16.narrow_i16x8_u": 0xfd66,
   "i16x8.narrow_i32x4_u": 0xfd86,
+  "i16x8.extend_low_i8x16_u": 0xfd89,
+  "i32x4.extend_low_i16x8_u": 0xfda9,
   "i32x4.splat": 0xfd11,
   "i32x4.trunc_sat_f32x4_u": 0xfdf9,
   "i32x4.mul": 0xfdb5,
@@ -94,6 +97,7 @@ export const MEMORY = {
   "v128.load": 0xfd00,
   "v128.store": 0xfd0b,
   "v128.load16x4_u": 0xfd04,
+  "v128.load8_splat": 0xfd07,
   "v128.load16_splat": 0xfd08,
   "v128.load32_zero": 0xfd5c,
   "v128.load64_zero": 0xfd5d,
@@ -101,6 +105,7 @@ export const MEMORY = {
 
 /** Take an alignment, an offset and a lane. */
 export const MEMORY_LANE = {
+  "v128.store8_lane": 0xfd58,
   "v128.store16_lane": 0xfd59,
   "v128.store32_lane": 0xfd5a,
   "v128.store64_lane": 0xfd5b,
