@@ -46,9 +46,18 @@ import { lookahead } from "./transforms/lookahead.ts";
 import { noise } from "./transforms/noise.ts";
 import { sam } from "./transforms/sam.ts";
 import { decoupledWeightDecay } from "./transforms/weightDecay.ts";
+import { sizeOf } from "./tree.ts";
 
 /** Bytes of state a float32 parameter; of a leaf of this shape where shapes matter. */
 export type StateBytes = number | ((shape: readonly number[]) => number);
+
+/** Of so many arrays in 8 bits: a byte each, and four for the scale of a block. */
+function inBlocks(arrays: number): StateBytes {
+  return (shape) => {
+    const size = sizeOf(shape);
+    return (arrays * (size + 4 * Math.ceil(size / 256))) / size;
+  };
+}
 
 /** Adafactor's: a float64 number a row and a column of a matrix that is factored, and `each` a parameter besides. */
 function factored(minFactored: number, each = 0): StateBytes {
@@ -228,10 +237,9 @@ export const CATALOGUE: readonly (readonly [string, Optimizer, number, StateByte
   ["group of one", group({ "**": chain(clipByGlobalNorm(1), adam()) }), 0.05, 8],
   ["noise+adam", chain(noise({ eta: 0.01 }), adam()), 0.05, 8],
   ["adam bf16", compress(adam(), { mu: "bf16", nu: "bf16-stochastic" }), 0.05, 4],
-  // 99 elements in five blocks: a byte each, a scale of four for a block, of two arrays.
-  ["adam int8", compress(adam(), { mu: "int8", nu: "int8-stochastic" }), 0.05, 2 * (1 + 20 / 99)],
-  ["lamb int8", compress(lamb(), { mu: "int8", nu: "int8" }), 0.02, 2 * (1 + 20 / 99)],
-  ["ema int8", compress(chain(sgd(), ema(0.9)), { average: "int8-stochastic" }), 0.1, 1 + 20 / 99],
+  ["adam int8", compress(adam(), { mu: "int8", nu: "int8-stochastic" }), 0.05, inBlocks(2)],
+  ["lamb int8", compress(lamb(), { mu: "int8", nu: "int8" }), 0.02, inBlocks(2)],
+  ["ema int8", compress(chain(sgd(), ema(0.9)), { average: "int8-stochastic" }), 0.1, inBlocks(1)],
   ["adashift bf16", adashift({ history: "bf16" }), 0.1, 24],
   ["adashift none bf16", adashift({ history: "bf16", phi: "none", n: 3 }), 0.05, 18],
   ["adafactor", adafactor(), 0.5, factored(1)],
