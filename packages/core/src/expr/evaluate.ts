@@ -110,6 +110,7 @@ export function evaluateElements(
 
 class Evaluation {
   private readonly memo: Map<Expr, Float64Array>[];
+  private readonly nodes: ReadonlySet<Expr>[] = [];
   private readonly scopes = new Map<Expr, Scope>();
   private readonly program: Program;
   private readonly tensors: readonly EvaluatedTensor[];
@@ -216,8 +217,8 @@ class Evaluation {
         : (x: number, y: number): number => Math.max(x, y);
     const identity = e.kind === "sum" ? 0 : Number.NEGATIVE_INFINITY;
     if (e.over === "all") {
-      const elements = this.tensors.flatMap(({ leaf }, other) =>
-        this.meets(leaf, e) ? Array.from(this.spread(e.a, "element", other)) : [],
+      const elements = this.tensors.flatMap((_, other) =>
+        this.nodesOf(other).has(e) ? Array.from(this.spread(e.a, "element", other)) : [],
       );
       return Float64Array.of(elements.reduce(join, identity));
     }
@@ -230,26 +231,26 @@ class Evaluation {
     return result;
   }
 
-  /** Whether the program of a leaf has the node in it. */
-  private meets(leaf: LeafInfo, e: Expr): boolean {
-    const roots = [this.program, ...this.program.before].flatMap(({ params, next }) => [
-      params,
-      ...Object.values(next),
-    ]);
+  /** Every node of the program of a leaf. */
+  private nodesOf(index: number): ReadonlySet<Expr> {
+    const known = this.nodes[index];
+    if (known !== undefined) {
+      return known;
+    }
+    const { leaf } = this.tensors[index] as EvaluatedTensor;
     const seen = new Set<Expr>();
-    const walk = (x: Expr): boolean => {
-      if (x === e) {
-        return true;
+    const walk = (x: Expr): void => {
+      if (!seen.has(x)) {
+        seen.add(x);
+        const next = x.op === "choose" ? [x.branches[x.choice.branch(leaf)] as Expr] : operands(x);
+        next.forEach(walk);
       }
-      if (seen.has(x)) {
-        return false;
-      }
-      seen.add(x);
-      return x.op === "choose"
-        ? walk(x.branches[x.choice.branch(leaf)] as Expr)
-        : operands(x).some(walk);
     };
-    return roots.some(walk);
+    for (const { params, next } of [this.program, ...this.program.before]) {
+      [params, ...Object.values(next)].forEach(walk);
+    }
+    this.nodes[index] = seen;
+    return seen;
   }
 
   private input(name: string, index: number): Float64Array {
