@@ -204,11 +204,11 @@ describe("bundles", () => {
     ["AdaShift compiled in advance", 'export * from "@adastra/core/adashift";', 11_100],
     ["momentum compiled in advance", 'export * from "@adastra/core/momentum";', 9_250],
     ["one schedule alone", 'export { cosine } from "@adastra/core";', 730],
-    ["optimizers on WebGPU", 'export * from "@adastra/core/webgpu";', 28_500],
+    ["optimizers on WebGPU", 'export * from "@adastra/core/webgpu";', 30_500],
     [
       "kernels on WebGPU",
       'export { createGpuExecutor, emitWgsl } from "@adastra/core/webgpu";',
-      7_150,
+      7_700,
     ],
     ["threads", 'export * from "@adastra/core/threads";', 7_400],
     ["the seeded generator alone", 'export { mulberry32 } from "@adastra/core";', 340],

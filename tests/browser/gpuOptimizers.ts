@@ -64,6 +64,9 @@ export const OPTIMIZERS: Readonly<Record<string, () => Optimizer>> = {
   rowsAndColumns,
 };
 
+/** Of draws. */
+export const SEED = 7;
+
 const SHAPES = { kernel: [7, 45], bias: [45], scalar: [] } as const;
 
 /** Parameters, and the gradients of so many steps. */

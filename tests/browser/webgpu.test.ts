@@ -10,13 +10,16 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { availableBackends } from "../../packages/core/src/codegen/backends.ts";
 import {
   bench,
+  DRAWS,
   edgeValues,
+  kept,
   kernelOf,
   randomKernel,
 } from "../../packages/core/src/codegen/conformance.ts";
 import { bitOperations } from "../../packages/core/src/codegen/format.ts";
 import { evaluateBackend } from "../../packages/core/src/codegen/interpreter.ts";
-import type { Kernel } from "../../packages/core/src/codegen/kernel.ts";
+import type { Instruction, Kernel } from "../../packages/core/src/codegen/kernel.ts";
+import type { PhasePlan } from "../../packages/core/src/codegen/passes.ts";
 import { plan } from "../../packages/core/src/codegen/plan.ts";
 import {
   contains,
@@ -25,6 +28,8 @@ import {
   ULP_BUDGET,
   ulpOf,
 } from "../../packages/core/src/codegen/wgslAccuracy.ts";
+import { bf16Operations } from "../../packages/core/src/expr/bf16.ts";
+import { keyOf, saltOf, uniformAt } from "../../packages/core/src/expr/draw.ts";
 import {
   adai,
   adam,
@@ -32,16 +37,19 @@ import {
   chain,
   clipByGlobalNorm,
   compileOptimizer,
+  compress,
   cprop,
   cpropAdam,
   fastAdaBelief,
   mulberry32,
+  noise,
   type Optimizer,
 } from "../../packages/core/src/index.ts";
 import { toProgram } from "../../packages/core/src/optimizer.ts";
+import { CATALOGUE } from "../../packages/core/src/testCatalogue.ts";
 import { launchChromium } from "./chromium.ts";
-import { OPTIMIZERS, problem } from "./gpuOptimizers.ts";
-import type { GpuInputs, GpuOutcome, OptimizerOutcome, PageApi } from "./webgpuPage.ts";
+import { OPTIMIZERS, problem, SEED } from "./gpuOptimizers.ts";
+import type { GpuInputs, GpuOutcome, OptimizerOutcome, PageApi, RowOutcome } from "./webgpuPage.ts";
 
 let browser: Browser;
 let page: Page;
@@ -70,7 +78,7 @@ async function openPage(from: Browser): Promise<Page> {
 }
 
 /** A function of the page's. */
-function call<K extends Exclude<keyof PageApi, "outcomes" | "optimizer">>(
+function call<K extends Exclude<keyof PageApi, "outcomes" | "optimizer" | "row" | "draws">>(
   name: K,
   on: Page = page,
 ): ReturnType<PageApi[K]> {
@@ -100,7 +108,12 @@ function judge(
   { streams, reductions, trespass }: GpuOutcome,
   workgroupSize: number,
 ): { readonly wrong: readonly unknown[]; readonly tight: number; readonly all: number } {
-  const allowed = permitted(kernel, { ...inputs, workgroupSize });
+  const allowed = permitted(kernel, {
+    ...inputs,
+    ...DRAWS,
+    streams: kept(kernel, inputs.streams),
+    workgroupSize,
+  });
   const pairs = [
     ...kernel.stores.flatMap(({ stream }, s) =>
       allowed.stores[s]!.map((range, i) => ({
@@ -217,6 +230,138 @@ describe("operations", () => {
   });
 });
 
+describe("draws and bfloat16", () => {
+  const random = mulberry32(2);
+
+  it("draws are the bits of `uniformAt`, for many places, keys and streams, over dispatches too", async () => {
+    const salts = [...["noise", "mu", "nu"].map(saltOf), 0, 0xffffffff];
+    const kernel: Kernel = {
+      name: "draws",
+      streams: salts.map((_, s) => `u${s}`),
+      scalars: [],
+      body: salts.map((salt) => ({ op: "random", salt })),
+      stores: salts.map((_, s) => ({ stream: s, value: s })),
+      reductions: [],
+    };
+    const places = Array.from({ length: 40 }, (_, i) => ({
+      base: [0, 1, 977 * i, 2 ** 31 - 3, 2 ** 32 - 700][i % 5]!,
+      key: i < 2 ? [0, 0xffffffff][i]! : keyOf(i, "dense/kernel", i + 1, i % 3),
+    }));
+    const count = 700;
+    const drawn = await page.evaluate(
+      ([k, n, where]) => (globalThis as unknown as { adastra: PageApi }).adastra.draws(k, n, where),
+      [kernel, count, places] as const,
+    );
+    places.forEach(({ base, key }, p) => {
+      salts.forEach((salt, s) => {
+        const want = Array.from({ length: count }, (_, i) =>
+          uniformAt((base + i) >>> 0, key, salt),
+        );
+        expect([...drawn[p]![s]!]).toEqual(want);
+      });
+    });
+    // 65,535 blocks of 4 fill a dispatch: the second goes on where the first ends.
+    const one: Kernel = {
+      ...kernel,
+      streams: ["u"],
+      body: [kernel.body[0]!],
+      stores: [kernel.stores[0]!],
+    };
+    const [many] = await outcomes(one, 1, [
+      { count: 270_001, streams: [new Float32Array(270_001)], scalars: [] },
+    ]);
+    expect(many!.streams[0]).toEqual(
+      Float32Array.from({ length: 270_001 }, (_, i) =>
+        uniformAt(DRAWS.base + i, DRAWS.key, salts[0]!),
+      ),
+    );
+  });
+
+  it("rounds to the bits of `bf16Operations`: edge values, subnormal numbers, ties, random bits", async () => {
+    const { nearest, stochastic } = bf16Operations();
+    const anyBits = Uint32Array.from({ length: 4000 }, () => random.integer(2 ** 32));
+    const ties = Uint32Array.from(
+      { length: 1000 },
+      (_, i) => (random.integer(2 ** 16) << 16) | [0x8000, 0x7fff, 0x8001, 0xffff, 0][i % 5]!,
+    );
+    const x = Float32Array.from([
+      ...edgeValues("float32"),
+      ...new Float32Array(anyBits.buffer),
+      ...new Float32Array(ties.buffer),
+    ]);
+    const shares = [0, -0, 1, 2, -0.5, NaN, Infinity, 1 - 2 ** -24, 2 ** -16, 2 ** -17, 2 ** -149];
+    const u = x.map((_, i) =>
+      i % 3 === 0 ? shares[random.integer(shares.length)]! : random.next(),
+    );
+    const kernel: Kernel = {
+      name: "rounds",
+      streams: ["x", "u", "nearest", "stochastic"],
+      scalars: [],
+      body: [
+        { op: "load", stream: 0 },
+        { op: "load", stream: 1 },
+        { op: "bf16", a: 0 },
+        { op: "bf16Stochastic", a: 0, b: 1 },
+      ],
+      stores: [
+        { stream: 2, value: 2 },
+        { stream: 3, value: 3 },
+      ],
+      reductions: [],
+    };
+    const [got] = await outcomes(kernel, 256, [
+      { count: x.length, streams: [x, u, x, x], scalars: [] },
+    ]);
+    expect(got!.streams[2]).toEqual(x.map(nearest));
+    expect(got!.streams[3]).toEqual(x.map((value, i) => stochastic(value, u[i]!)));
+    expect(
+      judge(kernel, { count: x.length, streams: [x, u], scalars: [] }, got!, 256).wrong,
+    ).toEqual([]);
+  });
+
+  it("keeps every one of the 65,536 patterns of bfloat16, packed, where an array starts at either half", async () => {
+    const { widen } = bf16Operations();
+    const all = Float32Array.from({ length: 65_536 }, (_, half) => widen(half));
+    const body: Instruction[] = [
+      { op: "load", stream: 0 },
+      { op: "load", stream: 1 },
+    ];
+    const swap: Kernel = {
+      name: "swap",
+      streams: ["a", "b"],
+      bf16: [0, 1],
+      scalars: [],
+      body,
+      stores: [
+        { stream: 0, value: 1 },
+        { stream: 1, value: 0 },
+      ],
+      reductions: [],
+    };
+    const back = all.toReversed();
+    for (const [offset, piece] of [
+      [0, 65_536],
+      [1, 65_536],
+      [1, 4093],
+    ] as const) {
+      const [got] = await outcomes(swap, 256, [
+        { count: all.length, streams: [all, back], scalars: [], offset, piece },
+      ]);
+      expect(got).toEqual({ streams: [back, all], reductions: [], trespass: "none" });
+    }
+    // More blocks than one dispatch holds, from the upper half of a word on.
+    const long = Float32Array.from({ length: 270_003 }, (_, i) => i % 256);
+    const [got] = await outcomes(swap, 1, [
+      { count: long.length, streams: [long, long.toReversed()], scalars: [], offset: 1 },
+    ]);
+    expect(got).toEqual({
+      streams: [long.toReversed(), long],
+      reductions: [],
+      trespass: "none",
+    });
+  });
+});
+
 describe("random kernels", () => {
   const number = fc.oneof(
     fc.constantFrom(...edgeValues("float32").map(Math.fround)),
@@ -225,7 +370,7 @@ describe("random kernels", () => {
   );
   const kernel = fc.array(fc.nat(), { minLength: 160, maxLength: 160 }).map((choices) => {
     let at = 0;
-    return randomKernel((bound) => choices[at++ % choices.length]! % bound, false);
+    return randomKernel((bound) => choices[at++ % choices.length]! % bound, true);
   });
   /** 4 invocations: a block has 16 elements. */
   const workgroupSize = 4;
@@ -379,6 +524,9 @@ describe("the kernels of", () => {
     ["fastAdaBelief", fastAdaBelief({ schedule: "constant" })],
     ["cpropAdam", cpropAdam()],
     ["cprop over the normal cdf", cprop(adashift({ n: 3 }), { cdf: "normal" })],
+    ["adam with noise", chain(noise({ eta: 0.01 }), adam())],
+    ["adam in bfloat16", compress(adam(), { mu: "bf16", nu: "bf16-stochastic" })],
+    ["adashift in bfloat16", adashift({ n: 3, history: "bf16" })],
   ])(
     "%s give what is permitted, here the interpreter's bits, a NaN in one gradient included",
     async (_, optimizer) => {
@@ -416,6 +564,17 @@ describe("the kernels of", () => {
     },
   );
 });
+
+const refusals = (reason: string, rows: readonly string[]): Record<string, RegExp> =>
+  Object.fromEntries(
+    rows.map((row) => [row, new RegExp(`^RangeError: compileOnDevice: the device has ${reason}`)]),
+  );
+
+/** Whether a phase has sums over elements. */
+const addsUp = ({ passes }: PhasePlan): boolean =>
+  passes.some(({ reductions, columns }) =>
+    [...reductions, ...columns].some((each) => ("role" in each ? each.role : each.kind) === "sum"),
+  );
 
 describe("optimizers on the device", () => {
   const STEPS = 12;
@@ -458,6 +617,72 @@ describe("optimizers on the device", () => {
       expect(here.count).toBe(STEPS);
     },
   );
+
+  describe("every row of the catalogue", () => {
+    /** Rows that the device refuses, each with what it says. */
+    const REFUSED: Readonly<Record<string, RegExp>> = {
+      ...refusals('no matrix products, which ".*muon', [
+        "muon",
+        "muon everywhere",
+        "muon torch decoupled",
+        "clip+muon",
+        "cprop(muon)",
+      ]),
+      ...refusals("no state in 8 bits", ["adam int8", "lamb int8", "ema int8"]),
+    };
+
+    it("names as refused only rows that there are", () => {
+      const rows = CATALOGUE.map(([name]) => name);
+      expect(Object.keys(REFUSED).filter((name) => !rows.includes(name))).toEqual([]);
+    });
+
+    // SwiftShader compiles the 200 instructions of adaiv2's power for a minute or more.
+    it.each(CATALOGUE)("%s", { timeout: 900_000 }, async (name, optimizer, learningRate) => {
+      const outcome = await ask<RowOutcome | string>("row", name, STEPS);
+      const refusal = REFUSED[name];
+      if (refusal !== undefined || typeof outcome === "string") {
+        expect(outcome).toMatch(refusal ?? /^$/);
+        return;
+      }
+      const { params, gradients } = problem(STEPS);
+      const options = { params, learningRate, seed: SEED, backend: "evaluate" } as const;
+      const here = compileOptimizer(optimizer, options);
+      for (const each of gradients) {
+        here.step(each);
+      }
+      const want = here.save();
+      expect(outcome.stateBytes).toBe(here.stateBytes);
+      // What was saved half-way goes on to the same bits on the device.
+      expect(outcome.state).toEqual(outcome.first);
+      if (here.plans.every(({ step, before }) => ![step, ...before].some(addsUp))) {
+        // This adapter rounds to nearest: only sums over elements differ from the interpreter's.
+        expect(outcome.state).toEqual(want);
+        expect(outcome.evaluation).toEqual(here.evaluationParams());
+      }
+      // A sum loses at most 1.5e-6 of itself, and a step moves a parameter by less than its size or 1: 12 steps.
+      const close = (got: ArrayLike<number>, reference: ArrayLike<number>): void => {
+        expect(got).toHaveLength(reference.length);
+        Array.from(reference, (value, i) =>
+          expect(Math.abs(value - got[i]!)).toBeLessThan(
+            12 * 1.5e-6 * Math.max(1, Math.abs(value)),
+          ),
+        );
+      };
+      for (const [path, { data }] of Object.entries(here.evaluationParams())) {
+        close(outcome.state.leaves[path]!.params, want.leaves[path]!.params);
+        close(outcome.evaluation[path]!.data, data);
+      }
+      // And here.
+      here.load(outcome.halfway);
+      expect(here.save()).toEqual(outcome.halfway);
+      for (const each of gradients.slice(STEPS / 2)) {
+        here.step(each);
+      }
+      for (const [path, { params: gone }] of Object.entries(here.save().leaves)) {
+        close(outcome.state.leaves[path]!.params, gone);
+      }
+    });
+  });
 
   it("leave everything as it was for a bad gradient, and say what is wrong", async () => {
     const { skipped, untouched, thrown, stranger, count, lost, after } =

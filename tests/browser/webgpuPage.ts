@@ -1,17 +1,19 @@
 /** What runs in the page: kernels on its WebGPU device, as `bench` runs them on the other backends, and mishaps. */
 
-import { kernelOf } from "../../packages/core/src/codegen/conformance.ts";
-import { type Kernel, reductionIdentity } from "../../packages/core/src/codegen/kernel.ts";
+import { DRAWS, kernelOf } from "../../packages/core/src/codegen/conformance.ts";
+import { isBf16, type Kernel, reductionIdentity } from "../../packages/core/src/codegen/kernel.ts";
+import { bf16Operations } from "../../packages/core/src/expr/bf16.ts";
 import type { Leaves, Optimizer, OptimizerState } from "../../packages/core/src/index.ts";
 import { adam } from "../../packages/core/src/index.ts";
+import { CATALOGUE } from "../../packages/core/src/testCatalogue.ts";
 import {
   type ArithmeticTraits,
   createGpuExecutor,
   type GpuExecutor,
   probeArithmetic,
 } from "../../packages/core/src/webgpu/index.ts";
-import { compileOnDevice } from "../../packages/core/src/webgpu/optimizer.ts";
-import { OPTIMIZERS, problem } from "./gpuOptimizers.ts";
+import { compileOnDevice, type GpuOptimizer } from "../../packages/core/src/webgpu/optimizer.ts";
+import { OPTIMIZERS, problem, SEED } from "./gpuOptimizers.ts";
 
 /** What a run works on. */
 export interface GpuInputs {
@@ -31,7 +33,7 @@ export interface GpuOutcome {
   /** Elements [0, count) of each stream. */
   readonly streams: readonly Float32Array[];
   readonly reductions: readonly number[];
-  /** Address of the first word that changed though no result belongs there, or "none". */
+  /** Address of the first two bytes that changed though no result belongs there, or "none". */
   readonly trespass: number | "none";
 }
 
@@ -61,11 +63,23 @@ async function outcome(
   { count, streams, scalars, offset = 0, piece = Math.max(count, 1), arrays }: GpuInputs,
 ): Promise<GpuOutcome> {
   const stride = (words - GAP) / kernel.streams.length;
-  const places = kernel.streams.map((_, s) => GAP + (arrays?.[s] ?? s) * stride + offset);
+  const width = (s: number): 2 | 4 => (isBf16(kernel, s) ? 2 : 4);
+  const places = kernel.streams.map(
+    (_, s) => 4 * (GAP + (arrays?.[s] ?? s) * stride) + width(s) * offset,
+  );
+  const { nearest, upper, widen } = bf16Operations();
   // A pattern that no result has: what is written shows, and so does what is read beyond the streams.
-  const before = new Uint32Array(words).fill(0xa5a5a5a5);
+  const before = new Uint16Array(2 * words).fill(0xa5a5);
   streams.forEach((values, s) => {
-    new Float32Array(before.buffer).set(values.subarray(0, count), places[s]);
+    const [place, given] = [places[s]! / width(s), values.subarray(0, count)];
+    if (isBf16(kernel, s)) {
+      before.set(
+        Array.from(given, (x) => upper(nearest(x))),
+        place,
+      );
+    } else {
+      new Float32Array(before.buffer).set(given, place);
+    }
   });
   executor.write(new Float32Array(before.buffer), 0);
   const pieces = Array.from({ length: Math.max(1, Math.ceil(count / piece)) }, (_, i) => i * piece);
@@ -73,27 +87,33 @@ async function outcome(
     pieces.map((start) => ({
       kernel,
       count: Math.min(piece, count - start),
-      pointers: places.map((place) => 4 * (place + start)),
+      pointers: places.map((place, s) => place + width(s) * start),
       scalars,
+      base: DRAWS.base + start,
+      key: DRAWS.key,
     })),
   );
   const numbers = await executor.read(0, words);
   const reductions = await ran;
-  const after = new Uint32Array(numbers.buffer);
+  const after = new Uint16Array(numbers.buffer);
   for (const { stream } of kernel.stores) {
-    const at = places[stream]!;
-    before.set(after.subarray(at, at + count), at);
+    const at = places[stream]! / 2;
+    before.set(after.subarray(at, at + (width(stream) / 2) * count), at);
   }
-  const changed = after.findIndex((word, i) => word !== before[i]);
+  const changed = after.findIndex((half, i) => half !== before[i]);
   return {
-    streams: places.map((place) => numbers.slice(place, place + count)),
+    streams: places.map((place, s) =>
+      isBf16(kernel, s)
+        ? Float32Array.from(after.subarray(place / 2, place / 2 + count), widen)
+        : numbers.slice(place / 4, place / 4 + count),
+    ),
     reductions: kernel.reductions.map(({ kind }, r) =>
       reductions.reduce(
         (all, { [r]: one }) => (kind === "sum" ? all + one! : Math.max(all, one!)),
         reductionIdentity(kind),
       ),
     ),
-    trespass: changed < 0 ? "none" : 4 * changed,
+    trespass: changed < 0 ? "none" : 2 * changed,
   };
 }
 
@@ -116,6 +136,15 @@ export interface OptimizerOutcome {
   readonly evaluation: Leaves;
   readonly state: OptimizerState;
   readonly unbroken: OptimizerState;
+}
+
+export interface RowOutcome {
+  readonly halfway: OptimizerState;
+  readonly first: OptimizerState;
+  /** At the end, after the state half-way was loaded. */
+  readonly state: OptimizerState;
+  readonly evaluation: Leaves;
+  readonly stateBytes: number;
 }
 
 async function described(work: Promise<unknown>): Promise<string> {
@@ -155,7 +184,34 @@ const api = {
     }
   },
 
-  /** A shader that does not compile, an arena that is gone; and that what surrounds them is as it was. */
+  /** What a kernel that only draws stores, for each base and key: all in one batch, each with arrays of its own. */
+  async draws(
+    kernel: Kernel,
+    count: number,
+    places: readonly { readonly base: number; readonly key: number }[],
+  ): Promise<Float32Array[][]> {
+    const width = kernel.streams.length;
+    const arenas = [4 * count * width * places.length];
+    const executor = await createGpuExecutor(await device(), { kernels: [kernel], arenas });
+    const at = (p: number, s: number): number => 4 * count * (p * width + s);
+    await executor.run(
+      places.map((place, p) => ({
+        ...place,
+        kernel,
+        count,
+        pointers: kernel.streams.map((_, s) => at(p, s)),
+        scalars: [],
+      })),
+    );
+    const drawn = await Promise.all(
+      places.map((_, p) =>
+        Promise.all(kernel.streams.map((__, s) => executor.read(at(p, s), count))),
+      ),
+    );
+    executor.destroy();
+    return drawn;
+  },
+
   /** Steps of an optimizer on the device: parameters, those to evaluate with, and the state half-way and at the end. */
   async optimizer(name: string, steps: number): Promise<OptimizerOutcome> {
     const device = await openDevice();
@@ -188,6 +244,42 @@ const api = {
     return outcome;
   },
 
+  /**
+   * Steps of a row of the catalogue, the second half twice: after the first, the state saved half-way is loaded. What
+   * `compileOnDevice` says where it refuses.
+   */
+  async row(name: string, steps: number): Promise<RowOutcome | string> {
+    const [, optimizer, learningRate] = CATALOGUE.find(([row]) => row === name)!;
+    const { params, gradients } = problem(steps);
+    let made: GpuOptimizer;
+    try {
+      made = await compileOnDevice(await device(), optimizer, { params, learningRate, seed: SEED });
+    } catch (error) {
+      return String(error);
+    }
+    for (const each of gradients.slice(0, steps / 2)) {
+      await made.step(each);
+    }
+    const halfway = await made.save();
+    const finish = async (): Promise<OptimizerState> => {
+      for (const each of gradients.slice(steps / 2)) {
+        await made.step(each);
+      }
+      return made.save();
+    };
+    const first = await finish();
+    await made.load(halfway);
+    const outcome = {
+      state: await finish(),
+      first,
+      halfway,
+      evaluation: await made.evaluationParams(),
+      stateBytes: made.stateBytes,
+    };
+    made.destroy();
+    return outcome;
+  },
+
   /** What bad gradients, and a device that goes away, do to an optimizer. */
   async optimizerMishaps(): Promise<Record<string, unknown>> {
     const device = await openDevice();
@@ -209,6 +301,7 @@ const api = {
     return { skipped, untouched, thrown, stranger, count: saved.count, lost, after };
   },
 
+  /** A shader that does not compile, an arena that is gone; and that what surrounds them is as it was. */
   async refusals(): Promise<{ uncaptured: string[]; events: object[] }> {
     const own = await openDevice();
     const uncaptured: string[] = [];

@@ -168,17 +168,7 @@ export class Binding implements CompiledOptimizer {
   }
 
   get stateBytes(): number {
-    let [bytes, elements] = [0, 0];
-    for (const { owner, extent, state } of this.tensors) {
-      bytes += owner.plan.arrays.reduce(
-        (sum, spec, array) => sum + owner.kept(array) * leafBytes(spec, this.dtype, extent.size),
-        0,
-      );
-      const vectors = owner.plan.hostState.filter(({ scope }) => isVector(scope));
-      bytes += vectors.reduce((sum, { key }) => sum + 8 * (state[key]?.length ?? 0), 0);
-      elements += extent.size;
-    }
-    return elements === 0 ? 0 : bytes / elements;
+    return stateBytesOf(this.tensors);
   }
 
   step(gradients?: Gradients | null, { inspect = false }: StepOptions = {}): StepResult {
@@ -365,6 +355,21 @@ export function globalsOf(plans: readonly Plan[]): Record<string, Float64Array> 
       ),
     ),
   );
+}
+
+/** Bytes of state a parameter. */
+export function stateBytesOf(tensors: readonly Tensor[]): number {
+  let [bytes, elements] = [0, 0];
+  for (const { owner, extent, state } of tensors) {
+    bytes += owner.plan.arrays.reduce(
+      (sum, spec, array) => sum + owner.kept(array) * leafBytes(spec, owner.dtype, extent.size),
+      0,
+    );
+    const vectors = owner.plan.hostState.filter(({ scope }) => isVector(scope));
+    bytes += vectors.reduce((sum, { key }) => sum + 8 * (state[key]?.length ?? 0), 0);
+    elements += extent.size;
+  }
+  return elements === 0 ? 0 : bytes / elements;
 }
 
 function isVector(scope: string): boolean {

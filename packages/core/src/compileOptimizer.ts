@@ -6,7 +6,7 @@ import type { DType } from "./codegen/kernel.ts";
 import { plan } from "./codegen/plan.ts";
 import { specialise } from "./codegen/specialise.ts";
 import type { CompiledOptimizer, CompileOptions } from "./compiledOptimizer.ts";
-import { requireOneOf, requireThat } from "./errors.ts";
+import { requireOneOf, requireSeed, requireThat } from "./errors.ts";
 import { hasMatrixStages, roundsToFewerBits, verifyProgram } from "./expr/verify.ts";
 import { withStatistics } from "./inspect.ts";
 import { type Optimizer, requireOptimizer, toProgram } from "./optimizer.ts";
@@ -49,12 +49,7 @@ export function compileOptimizer<D extends DType = "float32">(
   const kept: DType = dtype ?? "float32";
   requireOneOf("compileOptimizer", "dtype", kept, ["float32", "float64"]);
   requireOneOf("compileOptimizer", "nonFinite", nonFinite, ["propagate", "skip", "throw"]);
-  requireThat(
-    Number.isInteger(seed) && seed >= 0 && seed < 2 ** 32,
-    "compileOptimizer",
-    "`seed` must be an integer in [0, 4294967296)",
-    seed,
-  );
+  requireSeed("compileOptimizer", seed);
   const program = withStatistics(toProgram(optimizer), inspect);
   const numbers = new Numbers("compileOptimizer", program.hyperparameters, {
     ...hyperparameters,

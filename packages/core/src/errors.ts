@@ -116,6 +116,15 @@ export function requireCount(where: string, name: string, value: number): void {
   );
 }
 
+export function requireSeed(where: string, seed: number): void {
+  requireThat(
+    Number.isInteger(seed) && seed >= 0 && seed < 2 ** 32,
+    where,
+    "`seed` must be an integer in [0, 4294967296)",
+    seed,
+  );
+}
+
 export function requireOneOf<T extends string>(
   where: string,
   name: string,

@@ -3,14 +3,15 @@
  * that keeps all it did, the edge values of both dtypes, and random kernels. Imported by tests only.
  */
 
-import { elementsOf, formatOf } from "./format.ts";
+import { bf16Operations } from "../expr/bf16.ts";
+import { elementsOf, formatOf, halvesOf } from "./format.ts";
 import type { Backend, DType, Id, Instruction, Kernel, LoadedKernel } from "./kernel.ts";
-import { frameBytes, frameLayout, PARTIALS, reductionIdentity } from "./kernel.ts";
+import { frameBytes, frameLayout, isBf16, PARTIALS, reductionIdentity } from "./kernel.ts";
 
 /** What a run works on. */
 export interface Inputs {
   readonly count: number;
-  /** At least `count` numbers for each stream; rounded to the dtype. */
+  /** At least `count` numbers for each stream; rounded to the dtype, and to bfloat16 where the stream is. */
   readonly streams: readonly ArrayLike<number>[];
   readonly scalars: readonly number[];
   /** Elements from a 16-byte boundary to the start of each stream; default 0. */
@@ -25,9 +26,12 @@ export interface Outcome {
   /** Elements [0, count) of each stream. */
   readonly streams: readonly (readonly number[])[];
   readonly partials: readonly number[];
-  /** Address of the first word that changed though no result belongs there, or "none". */
+  /** Address of the first two bytes that changed though no result belongs there, or "none". */
   readonly trespass: number | "none";
 }
+
+/** Where draws are, in every run over one leaf. */
+export const DRAWS = { base: 1000, key: 0x9abcdef0 } as const;
 
 /** Elements between arrays, where a kernel has no business. */
 const GAP = 16;
@@ -48,22 +52,25 @@ export function bench(
   // One kernel in, one out.
   const loaded = backend.load([kernel], dtype, memory, scratch)[0] as LoadedKernel;
   const data = elementsOf(dtype, memory.buffer);
+  const halves = halvesOf(memory.buffer);
   const layout = frameLayout(kernel);
+  const { nearest, upper, widen } = bf16Operations();
+  const width = (s: number): number => (isBf16(kernel, s) ? 2 : bytes);
 
   return ({ count, streams, scalars, offset = 0, piece = Math.max(count, 1), arrays }) => {
     const { frame } = loaded;
     const places = kernel.streams.map(
-      (_, s) => first + (arrays?.[s] ?? s) * stride + offset * bytes,
+      (_, s) => first + (arrays?.[s] ?? s) * stride + offset * width(s),
     );
-    const elements = (s: number): Float32Array | Float64Array => {
-      const start = places[s]! / bytes;
-      return data.subarray(start, start + count);
+    const elements = (s: number): Float32Array | Float64Array | Uint16Array => {
+      const start = places[s]! / width(s);
+      return (isBf16(kernel, s) ? halves : data).subarray(start, start + count);
     };
     // A pattern that no result has: what is written shows, and so does what is read beyond the streams.
     new Uint8Array(memory.buffer, 0, used).fill(0xa5);
     streams.forEach((values, s) => {
       elements(s).forEach((_, i, all) => {
-        all[i] = values[i]!;
+        all[i] = isBf16(kernel, s) ? upper(nearest(values[i]!)) : values[i]!;
       });
     });
     frame.scalars.set(scalars);
@@ -71,15 +78,15 @@ export function bench(
       frame.partials.fill(reductionIdentity(kind), r * PARTIALS, (r + 1) * PARTIALS);
     });
 
-    const before = new Uint32Array(memory.buffer.slice(0, used));
+    const before = new Uint16Array(memory.buffer.slice(0, used));
     for (let start = 0; start === 0 || start < count; start += piece) {
       frame.count[0] = Math.min(piece, count - start);
-      frame.base[0] = 1000 + start;
-      frame.key[0] = 0x9abcdef0;
-      frame.pointers.set(places.map((place) => place + start * bytes));
+      frame.base[0] = DRAWS.base + start;
+      frame.key[0] = DRAWS.key;
+      frame.pointers.set(places.map((place, s) => place + start * width(s)));
       loaded.run();
     }
-    const after = new Uint32Array(memory.buffer.slice(0, used));
+    const after = new Uint16Array(memory.buffer.slice(0, used));
 
     const results = [
       // Count and pointers change at the hands of the caller, and so does where draws are.
@@ -87,19 +94,29 @@ export function bench(
       { from: scratch + layout.partials, to: scratch + layout.bytes },
       ...kernel.stores.map(({ stream }) => ({
         from: places[stream]!,
-        to: places[stream]! + count * bytes,
+        to: places[stream]! + count * width(stream),
       })),
     ];
     for (const { from, to } of results) {
-      before.set(after.subarray(from / 4, to / 4), from / 4);
+      before.set(after.subarray(from / 2, to / 2), from / 2);
     }
-    const changed = after.findIndex((word, i) => word !== before[i]);
+    const changed = after.findIndex((half, i) => half !== before[i]);
     return {
-      streams: kernel.streams.map((_, s) => [...elements(s)]),
+      streams: kernel.streams.map((_, s) =>
+        isBf16(kernel, s) ? Array.from(elements(s), widen) : [...elements(s)],
+      ),
       partials: [...frame.partials],
-      trespass: changed < 0 ? "none" : changed * 4,
+      trespass: changed < 0 ? "none" : changed * 2,
     };
   };
+}
+
+/** Numbers as the streams of a float32 kernel keep them. */
+export function kept(kernel: Kernel, streams: readonly ArrayLike<number>[]): Float32Array[] {
+  const { nearest } = bf16Operations();
+  return streams.map((values, s) =>
+    isBf16(kernel, s) ? Float32Array.from(values, nearest) : Float32Array.from(values),
+  );
 }
 
 /** Where operations turn: zeros, halves, limits of the integers and of the exponents, infinities, NaN. */
@@ -130,9 +147,9 @@ const CONSTANTS = [0.1, -2.5, 0, -0, 1e-40, 1e-60, -1e-60, 1e300, Infinity, -Inf
  * A kernel over every operation, two to four streams, several scalars, stores and reductions.
  *
  * @param choose - gives an integer in [0, bound); the kernel is a function of the answers.
- * @param draws - whether it may draw; a device cannot.
+ * @param halves - whether it may round to bfloat16 and keep streams of it, as float32 kernels can.
  */
-export function randomKernel(choose: (bound: number) => number, draws = true): Kernel {
+export function randomKernel(choose: (bound: number) => number, halves = false): Kernel {
   const body: Instruction[] = [];
   const numbers: Id[] = [];
   const masks: Id[] = [];
@@ -148,17 +165,20 @@ export function randomKernel(choose: (bound: number) => number, draws = true): K
     push({ op: "const", value: from(CONSTANTS) }, numbers);
   }
 
-  for (let drawn = draws ? choose(3) : 0; drawn > 0; drawn--) {
+  for (let drawn = choose(3); drawn > 0; drawn--) {
     push({ op: "random", salt: choose(2) === 0 ? 0xffffffff : choose(100) }, numbers);
   }
+  const bf16 = halves ? streams.flatMap((_, stream) => (choose(2) === 0 ? [] : [stream])) : [];
 
   for (let length = choose(24); length > 0; length--) {
     const [a, b] = [from(numbers), from(numbers)];
     const kind = choose(10);
     if (kind < 3) {
       push({ op: from(UNARY), a }, numbers);
-    } else if (kind < 7) {
+    } else if (kind < (halves ? 6 : 7)) {
       push({ op: from(ARITHMETIC), a, b }, numbers);
+    } else if (halves && kind === 6) {
+      push(choose(2) === 0 ? { op: "bf16", a } : { op: "bf16Stochastic", a, b }, numbers);
     } else if (kind === 7 || masks.length === 0) {
       push({ op: from(COMPARE), a, b }, masks);
     } else if (kind === 8) {
@@ -176,14 +196,20 @@ export function randomKernel(choose: (bound: number) => number, draws = true): K
     push(choose(2) === 0 ? { op: "mul", a, b: a } : { op: "abs", a }, numbers);
   }
 
+  const stores = streams.flatMap((_, stream) =>
+    choose(3) === 0 ? [] : [{ stream, value: from(numbers) }],
+  );
   return {
     name: "random kernel",
     streams,
+    ...(bf16.length > 0 && { bf16 }),
     scalars,
     body,
-    stores: streams.flatMap((_, stream) =>
-      choose(3) === 0 ? [] : [{ stream, value: from(numbers) }],
-    ),
+    // What a stream of bfloat16 keeps is rounded before.
+    stores: stores.map(({ stream, value }) => ({
+      stream,
+      value: bf16.includes(stream) ? body.push({ op: "bf16", a: value }) - 1 : value,
+    })),
     reductions: Array.from({ length: choose(4) }, () => ({
       kind: from(["sum", "max"] as const),
       value: choose(2) === 0 ? from(numbers) : from(numbers.slice(-2)),

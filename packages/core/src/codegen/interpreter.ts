@@ -11,7 +11,7 @@ import type { Arithmetic, Compare, Logic } from "../expr/node.ts";
 import type { BitOperations } from "./format.ts";
 import { bitOperations, bytesIn, elementsOf, formatOf, halvesOf } from "./format.ts";
 import type { Backend, DType, Frame, Instruction, Kernel, LoadedKernel } from "./kernel.ts";
-import { frameAddresses, frameAt, PARTIALS } from "./kernel.ts";
+import { frameAddresses, frameAt, isBf16, PARTIALS } from "./kernel.ts";
 import { allocateBuffer } from "./memory.ts";
 
 /** Elements a block: a multiple of PARTIALS, and few enough for the columns to stay in the L1 cache. */
@@ -45,7 +45,7 @@ function interpret(
   const { bytes, shift } = formatOf(dtype);
   const bits = bitOperations(dtype);
   const bf16 = bf16Operations();
-  const isHalf = (stream: number): boolean => kernel.bf16?.includes(stream) ?? false;
+  const isHalf = (stream: number): boolean => isBf16(kernel, stream);
   const isByte = (stream: number): boolean => kernel.u8?.includes(stream) ?? false;
   const columns = kernel.body.map(() => elementsOf(dtype, new ArrayBuffer(BLOCK * bytes)));
 

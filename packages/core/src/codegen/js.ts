@@ -9,7 +9,7 @@ import { bf16Operations } from "../expr/bf16.ts";
 import { uniformAt } from "../expr/draw.ts";
 import { bitOperations, bytesIn, elementsOf, formatOf, halvesOf } from "./format.ts";
 import type { Backend, DType, Id, Instruction, Kernel } from "./kernel.ts";
-import { draws, frameAddresses, frameAt, PARTIALS } from "./kernel.ts";
+import { draws, frameAddresses, frameAt, isBf16, PARTIALS } from "./kernel.ts";
 import { allocateBuffer } from "./memory.ts";
 import { identifiers } from "./names.ts";
 
@@ -67,7 +67,7 @@ export function emitJs(kernel: Kernel, dtype: DType): string {
   const title = name(kernel.name);
   const streams = kernel.streams.map(name);
   const scalars = kernel.scalars.map(name);
-  const isHalf = (stream: number): boolean => kernel.bf16?.includes(stream) ?? false;
+  const isHalf = (stream: number): boolean => isBf16(kernel, stream);
   const isByte = (stream: number): boolean => kernel.u8?.includes(stream) ?? false;
   const rounded = (code: string): string => (dtype === "float32" ? `fround(${code})` : code);
   /** Scalars and constants stand where they are used, other instructions in a variable. */

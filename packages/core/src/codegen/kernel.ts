@@ -131,12 +131,17 @@ export function draws({ body }: Kernel): boolean {
   return body.some(({ op }) => op === "random");
 }
 
+/** Whether a stream is of bfloat16 elements. */
+export function isBf16({ bf16 }: Kernel, stream: number): boolean {
+  return bf16?.includes(stream) ?? false;
+}
+
 /** Bytes of an element of a stream. */
-export function streamBytes({ bf16, u8 }: Kernel, stream: number, dtype: DType): 1 | 2 | 4 | 8 {
-  if (u8?.includes(stream)) {
+export function streamBytes(kernel: Kernel, stream: number, dtype: DType): 1 | 2 | 4 | 8 {
+  if (kernel.u8?.includes(stream)) {
     return 1;
   }
-  return bf16?.includes(stream) ? 2 : dtype === "float32" ? 4 : 8;
+  return isBf16(kernel, stream) ? 2 : dtype === "float32" ? 4 : 8;
 }
 
 export function frameBytes(kernels: readonly Kernel[]): number {

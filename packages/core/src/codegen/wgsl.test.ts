@@ -35,6 +35,29 @@ it("sums and maxima of one kernel read as they did", async () => {
   );
 });
 
+it("a kernel that draws, and one half of a word at a time, read as they did", async () => {
+  const kernel: Kernel = {
+    name: "halves",
+    streams: ["p", "mu"],
+    bf16: [1],
+    scalars: [],
+    body: [
+      { op: "load", stream: 0 },
+      { op: "load", stream: 1 },
+      { op: "random", salt: 0xffffffff },
+      { op: "add", a: 0, b: 1 },
+      { op: "bf16Stochastic", a: 3, b: 2 },
+      { op: "bf16", a: 3 },
+    ],
+    stores: [
+      { stream: 0, value: 5 },
+      { stream: 1, value: 4 },
+    ],
+    reductions: [],
+  };
+  await expect(emitWgsl(kernel)).toMatchFileSnapshot("snapshots/halves.wgsl");
+});
+
 it("no number of a kernel is part of its code: constants lie in the frame", () => {
   const constants = [...edgeValues("float32"), -0, 1e300];
   const kernel: Kernel = {
@@ -111,6 +134,14 @@ describe("names of arrays and scalars", () => {
   it("do not pull in functions that they happen to name", () => {
     expect(emitWgsl(kernel)).not.toContain("fn key");
   });
+});
+
+it("refuses streams of bytes", () => {
+  expect(() => emitWgsl({ ...kernelOf("neg"), u8: [0] })).toThrow(
+    new RangeError(
+      'emitWgsl: a kernel must have no streams of bytes, got "neg"; run it on wasm or js',
+    ),
+  );
 });
 
 it.each([0, 3, 2048, 1.5, NaN])("refuses a workgroup of %d", (workgroupSize) => {

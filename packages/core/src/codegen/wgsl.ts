@@ -5,6 +5,11 @@
  * kernel needs three bindings however many arrays it reads. A workgroup takes a block of neighbouring elements:
  * with W invocations, 4W of them, invocation j the elements j, j + W, j + 2W, j + 3W of its block.
  *
+ * **bfloat16** streams lie packed, two elements in a word of `data`, which is then an array of u32: what is no float32
+ * is never loaded as one. A load picks its half; a store reads the word and replaces its half. So that nobody else
+ * replaces the other half meanwhile, a kernel that stores bfloat16 hands out pairs: invocation j takes the words j and
+ * j + W of its block, and where a stream starts in the upper half of a word, the block starts one element earlier.
+ *
  * **Numbers.** WGSL is looser than the other backends, so this one is close to them, not equal. Largest error in
  * units in the last place of the exact result, from "Floating Point Accuracy" in the WGSL specification
  * (https://www.w3.org/TR/WGSL/#floating-point-accuracy); `wgslAccuracy.ts` holds the backend to it:
@@ -16,6 +21,8 @@
  *     exponent exp2i       0     computed on the bits
  *     < ≤ =, min max       0     compared as integers, NaN and infinities included
  *     select and or not    0
+ *     random               0     32-bit integers, the draws of `expr/draw.ts`
+ *     bf16 bf16Stochastic  0     on the bits, the roundings of `expr/bf16.ts`
  *
  * Operands and results that are subnormal may be taken as 0. The sign of a zero is open. WGSL lets a compiler fuse
  * and regroup operations, (x · y) / y to x for one, and take x · 0 for 0. Neither happens here: each result of
@@ -38,7 +45,8 @@
  */
 
 import { requireThat } from "../errors.ts";
-import type { Id, Instruction, Kernel } from "./kernel.ts";
+import { MIX } from "../expr/draw.ts";
+import { draws, type Id, type Instruction, isBf16, type Kernel } from "./kernel.ts";
 import { identifiers } from "./names.ts";
 
 export interface WgslOptions {
@@ -51,9 +59,22 @@ export const WORKGROUP_SIZE = 256;
 /** Elements an invocation takes. */
 export const ELEMENTS_PER_INVOCATION = 4;
 
-/** Words of 4 bytes in a kernel's `frame`: 0, count, first partial, where each stream starts in elements, scalars, constants. */
+/**
+ * Words of 4 bytes in a kernel's `frame`: 0, count, first partial, base and key where it draws, where each stream starts
+ * in elements, scalars, constants.
+ */
 export function frameWords(kernel: Kernel): number {
-  return 3 + kernel.streams.length + kernel.scalars.length + frameConstants(kernel).length;
+  return (
+    frameStreams(kernel) +
+    kernel.streams.length +
+    kernel.scalars.length +
+    frameConstants(kernel).length
+  );
+}
+
+/** Words of the frame before the places of the streams. */
+export function frameStreams(kernel: Kernel): number {
+  return draws(kernel) ? 5 : 3;
 }
 
 /** The constants at the end of the frame, in the order of the body. */
@@ -62,19 +83,35 @@ export function frameConstants(kernel: Kernel): number[] {
 }
 
 /**
+ * The first bfloat16 stream that a kernel stores, if it does: invocations then take the words of this stream, and all
+ * bfloat16 streams that are stored must start in the same half of a word.
+ */
+export function pairedStream(kernel: Kernel): number | undefined {
+  return kernel.stores.find(({ stream }) => isBf16(kernel, stream))?.stream;
+}
+
+/**
  * The shader of a kernel; its entry point is `main`. Group 0 holds at binding 0 the storage buffer `data`, at 1
  * the uniform `frame` of `frameWords(kernel)` words, at 2, if the kernel reduces, the storage buffer `partials`:
  * block b leaves reduction r at first_partial + b · (number of reductions) + r.
  *
- * Dispatch ⌈count / (4 · workgroupSize)⌉ workgroups in x. Lanes are float32.
+ * Dispatch ⌈count / (4 · workgroupSize)⌉ workgroups in x; where bfloat16 are stored from the upper half of a word on,
+ * ⌈(count + 1) / (4 · workgroupSize)⌉. Lanes are float32.
  *
- * @throws RangeError for a workgroup size that is no power of two from 1 to 1024.
+ * @throws RangeError for a workgroup size that is no power of two from 1 to 1024, or a kernel with streams of bytes.
  */
 export function emitWgsl(
   kernel: Kernel,
   { workgroupSize = WORKGROUP_SIZE }: WgslOptions = {},
 ): string {
   requireWorkgroupSize("emitWgsl", workgroupSize);
+  requireThat(
+    (kernel.u8 ?? []).length === 0,
+    "emitWgsl",
+    "a kernel must have no streams of bytes",
+    kernel.name,
+    "run it on wasm or js",
+  );
   const name = identifiers([]);
   // The prefix keeps a label from being a word of WGSL, or from starting with `__`.
   const streams = kernel.streams.map((label) => name(`at_${label}`));
@@ -86,11 +123,12 @@ export function emitWgsl(
     "  zero: u32,",
     "  count: u32,",
     "  first_partial: u32,",
+    ...(draws(kernel) ? ["  base: u32,", "  key: u32,"] : []),
     ...streams.map((stream) => `  ${stream}: u32,`),
     ...scalars.map((scalar) => `  ${scalar}: f32,`),
     ...kernel.body.flatMap((e, id) => (e.op === "const" ? [`  c${id}: f32, // ${e.value}`] : [])),
     "}",
-    "@group(0) @binding(0) var<storage, read_write> data: array<f32>;",
+    `@group(0) @binding(0) var<storage, read_write> data: array<${isPacked(kernel) ? "u32" : "f32"}>;`,
     "@group(0) @binding(1) var<uniform> frame: Frame;",
     ...(reduced.size > 0
       ? ["@group(0) @binding(2) var<storage, read_write> partials: array<f32>;"]
@@ -113,6 +151,11 @@ export function requireWorkgroupSize(where: string, size: number): void {
   );
 }
 
+/** Whether `data` holds words of more than one format. */
+function isPacked({ bf16 = [] }: Kernel): boolean {
+  return bf16.length > 0;
+}
+
 function mainFunction(
   kernel: Kernel,
   streams: readonly string[],
@@ -130,8 +173,20 @@ function mainFunction(
   };
   const expression = (e: Exclude<Instruction, { op: "scalar" | "const" }>): string => {
     switch (e.op) {
-      case "load":
-        return `data[frame.${streams[e.stream]} + i]`;
+      case "load": {
+        const at = `frame.${streams[e.stream]} + i`;
+        return isBf16(kernel, e.stream)
+          ? `half_at(${at})`
+          : isPacked(kernel)
+            ? `bitcast<f32>(data[${at}])`
+            : `data[${at}]`;
+      }
+      case "random":
+        return `uniform_at(frame.base + i, ${e.salt}u)`;
+      case "bf16":
+        return `nearest(${value(e.a)})`;
+      case "bf16Stochastic":
+        return `stochastic(${value(e.a)}, ${value(e.b)})`;
       case "add":
         return `seal(${value(e.a)} + ${value(e.b)})`;
       case "sub":
@@ -166,12 +221,6 @@ function mainFunction(
       case "select":
         // WGSL names the value for false first.
         return `select(${value(e.b)}, ${value(e.a)}, ${value(e.cond)})`;
-      case "random":
-      case "bf16":
-      case "bf16Stochastic":
-        throw new TypeError(
-          `emitWgsl: kernels must neither draw nor round to bfloat16, got "${e.op}"; run them on wasm or js`,
-        );
       default:
         return e satisfies never;
     }
@@ -179,6 +228,18 @@ function mainFunction(
   const statements = body.flatMap((e, id) =>
     e.op === "scalar" || e.op === "const" ? [] : [`let x${id} = ${expression(e)};`],
   );
+  const stored = (stream: number, x: string): string => {
+    const at = `frame.${streams[stream]} + i`;
+    return isBf16(kernel, stream)
+      ? `put_half(${at}, ${x});`
+      : `data[${at}] = ${isPacked(kernel) ? `bitcast<u32>(${x})` : x};`;
+  };
+  const paired = pairedStream(kernel);
+  const row = `(${ELEMENTS_PER_INVOCATION}u * group.x + k) * ${workgroupSize}u + lane`;
+  const word = `(${ELEMENTS_PER_INVOCATION / 2}u * group.x + (k >> 1u)) * ${workgroupSize}u + lane`;
+  // Below the first element lies 2³² - 1, which is no element either.
+  const element =
+    paired === undefined ? row : `2u * (${word}) + (k & 1u) - (frame.${streams[paired]} & 1u)`;
   const place = (r: number): string =>
     `partials[frame.first_partial + ${reductions.length}u * group.x + ${r}u]`;
   return [
@@ -186,11 +247,11 @@ function mainFunction(
     "fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {",
     ...reductions.map(({ kind }, r) => `  var r${r} = ${kind === "sum" ? "0f" : "LOWEST"};`),
     `  for (var k = 0u; k < ${ELEMENTS_PER_INVOCATION}u; k++) {`,
-    `    let i = (${ELEMENTS_PER_INVOCATION}u * group.x + k) * ${workgroupSize}u + lane;`,
+    `    let i = ${element};`,
     "    if (i < frame.count) {",
     ...[
       ...statements,
-      ...stores.map((store) => `data[frame.${streams[store.stream]} + i] = ${value(store.value)};`),
+      ...stores.map((store) => stored(store.stream, value(store.value))),
       ...reductions.map(({ kind, value: id }, r) =>
         kind === "sum" ? `r${r} += ${value(id)};` : `r${r} = max(r${r}, rank(${value(id)}));`,
       ),
@@ -263,6 +324,46 @@ fn maximum(a: f32, b: f32) -> f32 {
 // The square root of 0 is outside what WGSL promises, being 1 / inverseSqrt(0).
 fn root(x: f32) -> f32 {
   return select(sqrt(x), x, (bitcast<u32>(x) << 1u) == 0u);
+}`,
+  mix: `
+fn mix(x: u32) -> u32 {
+  let h = (x ^ (x >> 16u)) * ${MIX[0]}u;
+  let l = (h ^ (h >> 15u)) * ${MIX[1]}u;
+  return l ^ (l >> 16u);
+}`,
+  uniform_at: `
+// 24 bits: neither the conversion nor the scaling rounds.
+fn uniform_at(index: u32, salt: u32) -> f32 {
+  return seal(f32(mix(mix(index) + frame.key + salt) >> 8u) * 0x1p-24f);
+}`,
+  round_bits: `
+// The upper half of a number's bits after a carry from the lower; NaN is the quiet one.
+fn round_bits(x: f32, carry: u32) -> f32 {
+  return bitcast<f32>(select((bitcast<u32>(x) + carry) & 0xffff0000u, 0x7fc00000u, is_nan(x)));
+}`,
+  nearest: `
+fn nearest(x: f32) -> f32 {
+  return round_bits(x, 0x7fffu + ((bitcast<u32>(x) >> 16u) & 1u));
+}`,
+  stochastic: `
+fn stochastic(x: f32, u: f32) -> f32 {
+  return round_bits(x, sixteenth(bitcast<u32>(u)));
+}`,
+  sixteenth: `
+// u brought into [0, 1], times 2¹⁶, rounded down, at most 2¹⁶ - 1, from the bits of u; 0 for NaN.
+fn sixteenth(b: u32) -> u32 {
+  let fraction = ((b & 0x7fffffu) | 0x800000u) >> min(134u - min(b >> 23u, 126u), 31u);
+  return select(select(fraction, 0xffffu, b >= 0x3f800000u), 0u, b > 0x7f800000u);
+}`,
+  half_at: `
+fn half_at(i: u32) -> f32 {
+  return bitcast<f32>((data[i >> 1u] >> (16u * (i & 1u))) << 16u);
+}`,
+  put_half: `
+fn put_half(i: u32, x: f32) {
+  let upper = select(bitcast<u32>(x) >> 16u, 0x7fc0u, is_nan(x));
+  let shift = 16u * (i & 1u);
+  data[i >> 1u] = (data[i >> 1u] & ~(0xffffu << shift)) | (upper << shift);
 }`,
   exponent: `
 fn exponent(x: f32) -> f32 {

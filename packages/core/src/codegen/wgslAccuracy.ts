@@ -8,6 +8,8 @@
  * infinities and NaN the rules of IEEE 754 hold: more than WGSL promises, and what the backend asks of a device.
  */
 
+import { bf16Operations } from "../expr/bf16.ts";
+import { uniformAt } from "../expr/draw.ts";
 import type { Id, Instruction, Kernel } from "./kernel.ts";
 import { ELEMENTS_PER_INVOCATION, WORKGROUP_SIZE } from "./wgsl.ts";
 
@@ -54,6 +56,8 @@ export function permitted(
     readonly count: number;
     readonly streams: readonly ArrayLike<number>[];
     readonly scalars: readonly number[];
+    readonly base?: number;
+    readonly key?: number;
     readonly workgroupSize?: number;
   },
 ): { readonly stores: readonly (readonly Range[])[]; readonly reductions: readonly Range[] } {
@@ -81,7 +85,14 @@ function element(
   {
     streams,
     scalars,
-  }: { readonly streams: readonly ArrayLike<number>[]; readonly scalars: readonly number[] },
+    base = 0,
+    key = 0,
+  }: {
+    readonly streams: readonly ArrayLike<number>[];
+    readonly scalars: readonly number[];
+    readonly base?: number;
+    readonly key?: number;
+  },
   i: number,
 ): readonly (Range | Mask)[] {
   const values: (Range | Mask)[] = [];
@@ -126,9 +137,11 @@ function element(
         return canBeA && canBeB ? hull(range(e.a), range(e.b)) : canBeA ? range(e.a) : range(e.b);
       }
       case "random":
+        return exactly(uniformAt(base + i, key, e.salt));
       case "bf16":
+        return flushed(nearestOf(range(e.a)));
       case "bf16Stochastic":
-        throw new TypeError(`permitted: the device does not run "${e.op}"`);
+        return flushed(stochasticOf(range(e.a), range(e.b)));
       default:
         return e satisfies never;
     }
@@ -259,6 +272,22 @@ const BINARY: Readonly<
       ? NAN
       : { low: Math.max(a.low, b.low), high: Math.max(a.high, b.high), nan: a.nan || b.nan },
 };
+
+/** Rounding to bfloat16 is monotone. */
+function nearestOf(a: Range): Range {
+  const { nearest } = bf16Operations();
+  return atEnds((x) => [nearest(x), nearest(x)], a);
+}
+
+/** Monotone in the number and, either way, in u; a u that is NaN is taken as 0. */
+function stochasticOf(a: Range, u: Range): Range {
+  const { stochastic } = bf16Operations();
+  const shares = [...(isEmpty(u) ? [] : [u.low, u.high]), ...(u.nan ? [0] : [])];
+  const inner = shares.map((share) =>
+    atEnds((x) => [stochastic(x, share), stochastic(x, share)], a),
+  );
+  return inner.reduce(hull);
+}
 
 const holdsZero = (a: Range): boolean => !isEmpty(a) && a.low <= 0 && a.high >= 0;
 const holdsInfinity = (a: Range): boolean =>

@@ -54,6 +54,11 @@ export function roundsToFewerBits(program: Program): boolean {
   return holds(program, isRounding);
 }
 
+/** Whether a program keeps state in 8 bits a block. */
+export function keepsEightBits(program: Program): boolean {
+  return holds(program, isPacked);
+}
+
 /** Whether a program multiplies matrices. */
 export function hasMatrixStages(program: Program): boolean {
   return holds(program, isMatrixStage);

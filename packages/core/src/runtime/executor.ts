@@ -78,13 +78,12 @@ export class Executor {
   }
 
   private runKernels(call: PassCall): void {
-    const { owner, phase, pass, first, last } = call;
+    const { phase, pass, first, last } = call;
     if (pass.steady.kernel.stores.length + pass.reductions.length === 0) {
       return;
     }
     if (drawsIn(pass.steady)) {
-      const before = owner.plan.before.indexOf(phase) + 1;
-      this.key = this.runtime.keyOf(this.seed, first.leaf.path, first.count + 1, before);
+      this.key = first.drawKey(this.runtime.keyOf, this.seed, phase);
     }
     if (pass.perRow) {
       this.runtime.runRows(this, call);

@@ -15,6 +15,8 @@ import type { NumericArray } from "../contracts.ts";
 import { blocksOf } from "../expr/int8.ts";
 import { type LeafInfo, matrixOf } from "../expr/node.ts";
 
+type KeyOf = (seed: number, path: string, t: number, call: number) => number;
+
 /** State that is one number for all tensors, by key: the same arrays for every tensor. */
 export type GlobalState = Readonly<Record<string, Float64Array>>;
 
@@ -120,6 +122,12 @@ export class Tensor {
       this.values.set(phase, values);
     }
     return values;
+  }
+
+  /** The key of the draws of a call, by `keyOf` of `expr/draw.ts`, which whoever runs draws brings. */
+  drawKey(keyOf: KeyOf, seed: number, phase: PhasePlan): number {
+    const { before } = this.owner.plan;
+    return keyOf(seed, this.leaf.path, this.count + 1, before.indexOf(phase) + 1);
   }
 
   /** An array's slot as it is kept: bfloat16 by their bits; of 8 bits the codes, then the scales of the blocks. */

@@ -1,7 +1,7 @@
 /** A batch as data: runs cut into dispatches, their frames, and what becomes of the partials they leave. */
 
-import type { Kernel } from "../codegen/kernel.ts";
-import { frameConstants, frameWords } from "../codegen/wgsl.ts";
+import { draws, type Kernel, streamBytes } from "../codegen/kernel.ts";
+import { frameConstants, frameStreams, frameWords, pairedStream } from "../codegen/wgsl.ts";
 
 /** One kernel over `count` elements of some arrays: what a `Frame` is for the other backends. */
 export interface GpuRun {
@@ -11,12 +11,15 @@ export interface GpuRun {
   readonly arena?: number;
   readonly count: number;
   /**
-   * Byte address of each stream's first element, a multiple of 4. Streams never overlap, unless two are one and the
-   * same array.
+   * Byte address of each stream's first element, a multiple of its size: 4, or 2 for bfloat16. Streams never overlap,
+   * unless two are one and the same array. The bfloat16 streams that a kernel stores all start in the same half of a word.
    */
   readonly pointers: ArrayLike<number>;
   /** Rounded to float32. */
   readonly scalars: ArrayLike<number>;
+  /** Index within its leaf of the run's first element, and the key of its draws; default 0. Of a kernel that draws. */
+  readonly base?: number;
+  readonly key?: number;
 }
 
 /** One dispatch: a run of more blocks than a dispatch takes is several. */
@@ -40,14 +43,22 @@ export function cut(
   const pieces: Piece[] = [];
   let partials = 0;
   for (const [index, run] of runs.entries()) {
-    const all = Math.ceil(run.count / blockElements);
+    const before = run.count === 0 ? 0 : elementsBefore(run);
+    const all = Math.ceil((run.count + before) / blockElements);
     for (let first = 0; first < all; first += mostBlocks) {
       const blocks = Math.min(mostBlocks, all - first);
-      pieces.push({ run, index, start: first * blockElements, blocks, firstPartial: partials });
+      const start = Math.max(0, first * blockElements - before);
+      pieces.push({ run, index, start, blocks, firstPartial: partials });
       partials += blocks * run.kernel.reductions.length;
     }
   }
   return { pieces, partials };
+}
+
+/** Elements by which the first block starts before the run: 1 where it stores bfloat16 from the upper half of a word on. */
+function elementsBefore({ kernel, pointers }: GpuRun): number {
+  const paired = pairedStream(kernel);
+  return paired === undefined ? 0 : ((pointers[paired] as number) / 2) % 2;
 }
 
 /** Bytes of the largest frame of some kernels, as a uniform binding is sized. */
@@ -60,11 +71,16 @@ export function framesOf(pieces: readonly Piece[], stride: number): ArrayBuffer 
   const bytes = new ArrayBuffer(pieces.length * stride);
   pieces.forEach(({ run, start, firstPartial }, p) => {
     const { streams, scalars } = run.kernel;
-    const words = new Uint32Array(bytes, p * stride, 3 + streams.length);
+    const head = frameStreams(run.kernel);
+    const words = new Uint32Array(bytes, p * stride, head + streams.length);
     words[1] = run.count - start;
     words[2] = firstPartial;
+    if (draws(run.kernel)) {
+      words[3] = (run.base ?? 0) + start;
+      words[4] = run.key ?? 0;
+    }
     for (let s = 0; s < streams.length; s++) {
-      words[3 + s] = (run.pointers[s] as number) / 4 + start;
+      words[head + s] = (run.pointers[s] as number) / streamBytes(run.kernel, s, "float32") + start;
     }
     const constants = frameConstants(run.kernel);
     const numbers = new Float32Array(

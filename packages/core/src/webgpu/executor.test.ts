@@ -216,6 +216,53 @@ describe("a batch", () => {
     expect(word(3)).toEqual([3, 11, 19]);
   });
 
+  it("starts a block earlier where bfloat16 are stored from the upper half of a word on, and says where draws are", async () => {
+    const halves: Kernel = {
+      name: "halves",
+      streams: ["x", "h"],
+      bf16: [1],
+      scalars: [],
+      body: [{ op: "random", salt: 1 }],
+      stores: [{ stream: 1, value: 0 }],
+      reductions: [],
+    };
+    const device = new FakeDevice();
+    device.limits.maxComputeWorkgroupsPerDimension = 1;
+    const executor = await create(device, { kernels: [halves], workgroupSize: 1 });
+    const run = { kernel: halves, count: 8, pointers: [0, 66], scalars: [], base: 100, key: 9 };
+    await executor.run([run, { ...run, pointers: [0, 64] }]);
+    const words = device.calls
+      .filter((call) => call.startsWith("frame "))
+      .map((_, p) => [...new Uint32Array(device.frames[0]!, 256 * p + 4, 6)]);
+    // count, first partial, base, key, x, h: elements -1 to 2, 3 to 6, 7; then 0 to 3 and 4 to 7.
+    expect(words).toEqual([
+      [8, 0, 100, 9, 0, 33],
+      [5, 0, 103, 9, 3, 36],
+      [1, 0, 107, 9, 7, 40],
+      [8, 0, 100, 9, 0, 32],
+      [4, 0, 104, 9, 4, 36],
+    ]);
+    const both: Kernel = {
+      ...halves,
+      bf16: [0, 1],
+      stores: [0, 1].map((stream) => ({ stream, value: 0 })),
+    };
+    const other = await create(device, { kernels: [both] });
+    expect(await error(other.run([{ ...run, kernel: both, pointers: [0, 66] }]))).toEqual(
+      new RangeError(
+        'run: the bfloat16 streams that kernel "halves" stores must start in the same half of a word, got "bytes 0, 2"',
+      ),
+    );
+    expect(await error(other.run([{ ...run, kernel: both, pointers: [1, 3] }]))).toEqual(
+      new RangeError(
+        'run: elements must lie in arena 0 of 1024 bytes at a multiple of 2, got "8 elements at byte 1"',
+      ),
+    );
+    expect(await error(other.run([{ ...run, kernel: both, pointers: [0, 64], key: -1 }]))).toEqual(
+      new RangeError("run: `key` must be an integer from 0 to 4294967295, got -1"),
+    );
+  });
+
   it("adds the partials of blocks in float64", async () => {
     const device = new FakeDevice();
     device.partials = [2 ** 24, 0, 1, 0, 1, 0];

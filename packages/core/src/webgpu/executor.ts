@@ -11,7 +11,7 @@
  * The queue keeps the order of calls, so that batches, `write` and `read` need not wait for each other.
  */
 
-import { type Kernel, reductionIdentity } from "../codegen/kernel.ts";
+import { isBf16, type Kernel, reductionIdentity, streamBytes } from "../codegen/kernel.ts";
 import { ELEMENTS_PER_INVOCATION, requireWorkgroupSize, WORKGROUP_SIZE } from "../codegen/wgsl.ts";
 import { requireThat, show } from "../errors.ts";
 import { cut, framesOf, type GpuRun, joinPartials, largestFrame } from "./batch.ts";
@@ -279,7 +279,7 @@ class Executor implements GpuExecutor {
     return this.arenas[index] as GpuBuffer;
   }
 
-  private checkRange(where: string, at: number, length: number, arena: number): void {
+  private checkRange(where: string, at: number, length: number, arena: number, width = 4): void {
     const bytes = this.sizes[arena];
     requireThat(
       bytes !== undefined,
@@ -288,9 +288,12 @@ class Executor implements GpuExecutor {
       arena,
     );
     requireThat(
-      isWord(at) && Number.isSafeInteger(length) && length >= 0 && at + 4 * length <= (bytes ?? 0),
+      isMultiple(at, width) &&
+        Number.isSafeInteger(length) &&
+        length >= 0 &&
+        at + width * length <= (bytes ?? 0),
       where,
-      `elements must lie in arena ${arena} of ${bytes} bytes at a multiple of 4`,
+      `elements must lie in arena ${arena} of ${bytes} bytes at a multiple of ${width}`,
       `${length} elements at byte ${at}`,
     );
   }
@@ -316,7 +319,31 @@ class Executor implements GpuExecutor {
       );
     }
     for (let s = 0; s < pointers.length; s++) {
-      this.checkRange(where, pointers[s] as number, count, arena);
+      this.checkRange(
+        where,
+        pointers[s] as number,
+        count,
+        arena,
+        streamBytes(kernel, s, "float32"),
+      );
+    }
+    const halves = kernel.stores.flatMap(({ stream }) =>
+      isBf16(kernel, stream) ? [(pointers[stream] as number) % 4] : [],
+    );
+    requireThat(
+      halves.every((half) => half === halves[0]),
+      where,
+      `the bfloat16 streams that kernel "${kernel.name}" stores must start in the same half of a word`,
+      `bytes ${halves.join(", ")}`,
+    );
+    for (const name of ["base", "key"] as const) {
+      const number = run[name] ?? 0;
+      requireThat(
+        Number.isInteger(number) && number >= 0 && number < 2 ** 32,
+        where,
+        `\`${name}\` must be an integer from 0 to 4294967295`,
+        number,
+      );
     }
     // A kernel without streams has no range to check.
     requireThat(
@@ -344,7 +371,7 @@ function checkOptions(
   for (const bytes of arenas) {
     for (const limit of ["maxBufferSize", "maxStorageBufferBindingSize"] as const) {
       requireThat(
-        isWord(bytes) && bytes > 0 && bytes <= limits[limit],
+        isMultiple(bytes, 4) && bytes > 0 && bytes <= limits[limit],
         where,
         `an arena must have a multiple of 4 bytes up to ${limits[limit]}, the device's ${limit}`,
         bytes,
@@ -360,8 +387,8 @@ function checkOptions(
   );
 }
 
-function isWord(at: number): boolean {
-  return Number.isSafeInteger(at) && at >= 0 && at % 4 === 0;
+function isMultiple(at: number, of: number): boolean {
+  return Number.isSafeInteger(at) && at >= 0 && at % of === 0;
 }
 
 function roundUp(value: number, multiple: number): number {

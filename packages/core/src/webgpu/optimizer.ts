@@ -9,9 +9,9 @@
  */
 
 import { type ClassLayout, layOut } from "../arena.ts";
-import { columnsOf, GUARD, globalsOf, kernelsOf, readingsOf } from "../binding.ts";
+import { columnsOf, GUARD, globalsOf, kernelsOf, readingsOf, stateBytesOf } from "../binding.ts";
 import { runHost, valuesAt } from "../codegen/host.ts";
-import { type Kernel, reductionIdentity } from "../codegen/kernel.ts";
+import { draws, type Kernel, reductionIdentity } from "../codegen/kernel.ts";
 import {
   EVALUATED,
   GRADIENT,
@@ -25,13 +25,9 @@ import { specialise } from "../codegen/specialise.ts";
 import { refreshRange } from "../codegen/windows.ts";
 import type { Changes, CompileOptions, StepOptions, StepResult } from "../compiledOptimizer.ts";
 import type { Leaf, Leaves } from "../contracts.ts";
-import { NonFiniteError, requireOneOf, requireThat } from "../errors.ts";
-import {
-  drawsAnything,
-  hasMatrixStages,
-  roundsToFewerBits,
-  verifyProgram,
-} from "../expr/verify.ts";
+import { NonFiniteError, requireOneOf, requireSeed, requireThat } from "../errors.ts";
+import { keyOf } from "../expr/draw.ts";
+import { drawsAnything, hasMatrixStages, keepsEightBits, verifyProgram } from "../expr/verify.ts";
 import { statisticsOf, withStatistics } from "../inspect.ts";
 import { type Optimizer, requireOptimizer, toProgram } from "../optimizer.ts";
 import { acceptGradients, type Gradients, gradientSlot } from "../runtime/gradients.ts";
@@ -53,7 +49,7 @@ import { createGpuExecutor, type GpuExecutor } from "./executor.ts";
 
 export type GpuOptimizerOptions = Pick<
   CompileOptions<"float32">,
-  "params" | "learningRate" | "hyperparameters" | "nonFinite" | "inspect"
+  "params" | "learningRate" | "hyperparameters" | "nonFinite" | "inspect" | "seed"
 >;
 
 /** Numbers of a leaf in the device's memory. */
@@ -71,6 +67,8 @@ export interface GpuOptimizer {
   readonly count: number;
   /** Calls taken of those that make up a step. */
   readonly phase: number;
+  /** Bytes of state a parameter. */
+  readonly stateBytes: number;
   /** Hyperparameters of the next step by key, the learning rate as `learningRate`. */
   readonly hyperparameters: Readonly<Record<string, number>>;
   /** Where parameters lie, to be read by other work on the device. */
@@ -116,19 +114,21 @@ export async function compileOnDevice(
     hyperparameters = {},
     nonFinite = "propagate",
     inspect = false,
+    seed = 0,
   }: GpuOptimizerOptions,
 ): Promise<GpuOptimizer> {
   const where = "compileOnDevice";
   requireOptimizer(where, "`optimizer`", optimizer);
   const leaves = checkParams(where, params);
   requireOneOf(where, "nonFinite", nonFinite, ["propagate", "skip", "throw"]);
+  requireSeed(where, seed);
   const program = withStatistics(toProgram(optimizer), inspect);
   const numbers = new Numbers(where, program.hyperparameters, { ...hyperparameters, learningRate });
   verifyProgram(program);
   requireThat(
-    !roundsToFewerBits(program) && !drawsAnything(program),
+    !keepsEightBits(program),
     where,
-    `the device neither draws nor rounds to fewer bits, which "${optimizer.name}" needs`,
+    `the device has no state in 8 bits, which "${optimizer.name}" needs`,
     optimizer.name,
     "compile it for wasm or js",
   );
@@ -156,6 +156,7 @@ export async function compileOnDevice(
     numbers,
     nonFinite,
     globals,
+    seed: drawsAnything(program) ? seed : undefined,
   });
   for (const tensor of bound.tensors) {
     startLeaf(tensor, (leaves[tensor.leaf.path] as Leaf).data, (x) => [encodeBf16(x)]);
@@ -207,6 +208,8 @@ interface Surroundings {
   readonly numbers: Numbers;
   readonly nonFinite: "propagate" | "skip" | "throw";
   readonly globals: Readonly<Record<string, Float64Array>>;
+  /** Of draws; undefined where there are none. */
+  readonly seed: number | undefined;
 }
 
 class Bound implements GpuOptimizer {
@@ -218,6 +221,7 @@ class Bound implements GpuOptimizer {
   private readonly arenaOf: ReadonlyMap<TensorClass, number>;
   private readonly tensorAt: ReadonlyMap<string, Tensor>;
   private readonly surroundings: Surroundings;
+  private seed: number | undefined;
   private steps = 0;
   private calls = 0;
   private broken: unknown;
@@ -235,6 +239,7 @@ class Bound implements GpuOptimizer {
     this.executor = executor;
     this.arenas = arenas;
     this.surroundings = surroundings;
+    this.seed = surroundings.seed;
     this.arenaOf = new Map(arenas.map(({ tensors }, index) => [tensors, index]));
     const all = arenas.flatMap(({ tensors }) => tensors.tensors);
     const byPath = new Map(all.map((tensor) => [tensor.leaf.path, tensor]));
@@ -248,6 +253,10 @@ class Bound implements GpuOptimizer {
 
   get phase(): number {
     return this.calls;
+  }
+
+  get stateBytes(): number {
+    return stateBytesOf(this.tensors);
   }
 
   get hyperparameters(): Readonly<Record<string, number>> {
@@ -380,6 +389,7 @@ class Bound implements GpuOptimizer {
       global: Object.fromEntries(
         Object.entries(globals).map(([key, value]) => [key, value[0] as number]),
       ),
+      ...(this.seed !== undefined && { seed: this.seed }),
       leaves: Object.fromEntries(
         this.tensors.map((tensor) => [tensor.leaf.path, saveLeaf(tensor)]),
       ),
@@ -397,11 +407,12 @@ class Bound implements GpuOptimizer {
       hyperparameters: numbers.keys,
       global: Object.keys(globals),
       tensors: this.tensors,
-      draws: false,
+      draws: this.seed !== undefined,
     });
     numbers.restore("load", state.hyperparameters);
     this.steps = state.count;
     this.calls = state.phase;
+    this.seed = state.seed;
     for (const [key, global] of Object.entries(globals)) {
       global[0] = state.global[key] as number;
     }
@@ -449,6 +460,7 @@ class Bound implements GpuOptimizer {
         this.executor.write(beside, owner.layout.columns[index] as number, arena);
       });
     }
+    const key = draws(pass.steady.kernel) ? first.drawKey(keyOf, this.seed ?? 0, phase) : 0;
     const rowOf: number[] = [];
     for (const [row, [from, to]] of (ranges as [number, number][]).entries()) {
       for (const [variant, begin, end] of this.pieces(first, pass, from, to)) {
@@ -462,6 +474,8 @@ class Bound implements GpuOptimizer {
             (slot) =>
               (slot < 0 ? values.vectors[-1 - slot]?.[row] : values.numbers[slot]) as number,
           ),
+          base: begin - start,
+          key,
         });
       }
     }
