@@ -7,12 +7,11 @@ import type { Changes, CompiledOptimizer, StepOptions, StepResult } from "./comp
 import type { Leaf, Leaves, NumericArray } from "./contracts.ts";
 import { NonFiniteError } from "./errors.ts";
 import type { LeafInfo } from "./expr/node.ts";
-import type { Reading } from "./inspect.ts";
 import { Executor } from "./runtime/executor.ts";
 import { acceptGradients, type Gradients, gradientSlot } from "./runtime/gradients.ts";
 import type { bindMatrixStages, workElements } from "./runtime/matrixStages.ts";
 import type { Numbers } from "./runtime/numbers.ts";
-import type { Runtime } from "./runtime/runtime.ts";
+import type { Runtime } from "./runtime/parts.ts";
 import { commit, type Part, sequence } from "./runtime/sequence.ts";
 import { type Tensor, TensorClass } from "./runtime/tensor.ts";
 import { loadLeaf, type OptimizerState, saveLeaf, startLeaf } from "./state.ts";
@@ -374,19 +373,4 @@ export function stateBytesOf(tensors: readonly Tensor[]): number {
 
 function isVector(scope: string): boolean {
   return scope === "row" || scope === "column";
-}
-
-/** What an inspected step reduced of tensors. */
-export function readingsOf(tensors: readonly Tensor[]): Reading[] {
-  return tensors.map((tensor) => {
-    // There is an inspected phase: the step has run it.
-    const phase = tensor.owner.plan.inspected as PhasePlan;
-    const { numbers } = tensor.valuesOf(phase);
-    const reduced = phase.inspect.map(({ name, slot }) => [name, numbers[slot] as number]);
-    return {
-      path: tensor.leaf.path,
-      elements: tensor.extent.size,
-      reduced: Object.fromEntries(reduced),
-    };
-  });
 }

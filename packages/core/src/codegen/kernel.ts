@@ -184,3 +184,13 @@ export function foldPartials(kind: "sum" | "max", partials: Float64Array, index:
 export function reductionIdentity(kind: "sum" | "max"): number {
   return kind === "sum" ? 0 : Number.NEGATIVE_INFINITY;
 }
+
+/** Sets partial results to the identities of their reductions. */
+export function startPartials(
+  partials: Float64Array,
+  reductions: readonly { readonly kind: "sum" | "max" }[],
+): void {
+  reductions.forEach(({ kind }, i) => {
+    partials.fill(reductionIdentity(kind), i * PARTIALS, (i + 1) * PARTIALS);
+  });
+}

@@ -12,8 +12,8 @@ import { type Optimizer, toProgram } from "../optimizer.ts";
 import { adam, adamw } from "../optimizers/adam.ts";
 import { adashift } from "../optimizers/adashift.ts";
 import { sgd } from "../optimizers/sgd.ts";
+import type { Runtime } from "../runtime/parts.ts";
 import { refreshed } from "../runtime/refresh.ts";
-import type { Runtime } from "../runtime/runtime.ts";
 import type { Precompiled } from "./precompiled.ts";
 
 /** By the name of their entry: the optimizer whose form they have; rates and decay are set when they are bound. */

@@ -15,7 +15,7 @@ import type { CompiledOptimizer, CompileOptions } from "../compiledOptimizer.ts"
 import { requireOneOf } from "../errors.ts";
 import type { Hyperparameters } from "../optimizer.ts";
 import { Numbers } from "../runtime/numbers.ts";
-import type { Runtime } from "../runtime/runtime.ts";
+import type { Runtime } from "../runtime/parts.ts";
 import { checkParams, infosOf } from "../tree.ts";
 import { requireAlike } from "./alike.ts";
 

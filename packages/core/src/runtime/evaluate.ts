@@ -2,9 +2,8 @@
 
 import { numbersAt, TILE, WARMUP_ELEMENTS } from "../arena.ts";
 import type { NumericArray } from "../contracts.ts";
-import type { Executor } from "./executor.ts";
 import { unpackAll } from "./packing.ts";
-import type { PassCall } from "./sequence.ts";
+import type { PassCall, Runner } from "./parts.ts";
 
 /**
  * Makes a phase's only store, piece by piece into a scratch area of the memory, and copies it out.
@@ -12,12 +11,12 @@ import type { PassCall } from "./sequence.ts";
  * @param scratch - byte offset of WARMUP_ELEMENTS elements that nobody else uses.
  */
 export function evaluate(
-  executor: Executor,
+  runner: Runner,
   { owner, phase, pass, first }: PassCall,
   scratch: number,
 ): NumericArray {
   const { kernel, streams, scalars, packed = [] } = pass.steady;
-  const loaded = executor.loadedOf(kernel);
+  const loaded = runner.loadedOf(kernel);
   const { frame } = loaded;
   const values = first.valuesOf(phase);
   const result = first.view(0, 0).slice();
@@ -31,9 +30,9 @@ export function evaluate(
         ? scratch
         : owner.pointer(stream, first.count, first.extent.start + from);
     });
-    unpackAll(executor, packed, first, from, count);
+    unpackAll(runner, packed, first, from, count);
     packed.forEach(({ stream }, i) => {
-      frame.pointers[stream] = executor.tiles[i] as number;
+      frame.pointers[stream] = runner.tiles[i] as number;
     });
     scalars.forEach((slot, i) => {
       frame.scalars[i] = values.numbers[slot] as number;

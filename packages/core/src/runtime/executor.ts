@@ -9,25 +9,12 @@ import {
   foldPartials,
   type Kernel,
   type LoadedKernel,
-  PARTIALS,
-  reductionIdentity,
+  startPartials,
 } from "../codegen/kernel.ts";
 import type { Stream, Variant } from "../codegen/passes.ts";
 import type { RunMatrixStage } from "./matrixStages.ts";
-import type { Runtime } from "./runtime.ts";
-import type { PassCall } from "./sequence.ts";
+import type { PassCall, Piece, Range, Runner, Runtime } from "./parts.ts";
 import type { Tensor } from "./tensor.ts";
-
-/** Elements from..to of a class's segments that run together. */
-export interface Range {
-  readonly start: number;
-  readonly end: number;
-}
-
-/** A range that one variant of a pass runs over. */
-export interface Piece extends Range {
-  readonly variant: Variant;
-}
 
 /** Instructions over elements after which V8 has started to optimise any kernel, 1.6 times what was measured. */
 const WARMUP_INSTRUCTIONS = 1e6;
@@ -35,7 +22,7 @@ const WARMUP_INSTRUCTIONS = 1e6;
 /** Instructions of a kernel like Adam's. */
 const TYPICAL_BODY = 25;
 
-export class Executor {
+export class Executor implements Runner {
   private readonly memory: BackendMemory;
   private readonly dtype: DType;
   private readonly loaded: ReadonlyMap<Kernel, LoadedKernel>;
@@ -202,14 +189,4 @@ export class Executor {
 /** Whether a pass draws: in its kernel, or to round what it keeps. */
 function drawsIn({ kernel, packed = [] }: Variant): boolean {
   return draws(kernel) || packed.some(({ pack }) => pack !== undefined && draws(pack));
-}
-
-/** Sets partial results to the identities of their reductions. */
-export function startPartials(
-  partials: Float64Array,
-  reductions: readonly { readonly kind: "sum" | "max" }[],
-): void {
-  reductions.forEach(({ kind }, i) => {
-    partials.fill(reductionIdentity(kind), i * PARTIALS, (i + 1) * PARTIALS);
-  });
 }

@@ -5,12 +5,12 @@ import type { HostValues } from "../codegen/host.ts";
 import { type Frame, type Kernel, PARTIALS } from "../codegen/kernel.ts";
 import type { PackedStream } from "../codegen/passes.ts";
 import { BLOCK, factorOf, scaleOf, spanOf } from "../expr/int8.ts";
-import type { Executor, Piece } from "./executor.ts";
+import type { Piece, Runner } from "./parts.ts";
 import type { Tensor } from "./tensor.ts";
 
 /** Runs a piece over arrays in 8 bits tile by tile, each unpacked before and packed after. */
 export function runTiles(
-  executor: Executor,
+  runner: Runner,
   { variant, start, end }: Piece,
   tensor: Tensor,
   values: HostValues,
@@ -22,11 +22,11 @@ export function runTiles(
   for (let at = start; at === start || at < end; at += TILE) {
     const count = Math.min(TILE, end - at);
     const first = at - tensor.extent.start;
-    unpackAll(executor, packed, tensor, first, count);
+    unpackAll(runner, packed, tensor, first, count);
     const piece = { variant, start: at, end: at + count };
-    partials = executor.runKernel(piece, tensor, values, row, partials);
+    partials = runner.runKernel(piece, tensor, values, row, partials);
     packed.forEach((each, i) => {
-      packArray(executor, each, tensor, first, count, executor.tiles[i] as number);
+      packArray(runner, each, tensor, first, count, runner.tiles[i] as number);
     });
   }
   return partials as Float64Array;
@@ -34,7 +34,7 @@ export function runTiles(
 
 /** Lays `count` numbers of a leaf, from number `first` on, into the tiles. */
 export function unpackAll(
-  executor: Executor,
+  runner: Runner,
   packed: readonly PackedStream[],
   tensor: Tensor,
   first: number,
@@ -42,21 +42,21 @@ export function unpackAll(
 ): void {
   packed.forEach((each, i) => {
     if (each.reads) {
-      unpackArray(executor, each, tensor, first, count, executor.tiles[i] as number);
+      unpackArray(runner, each, tensor, first, count, runner.tiles[i] as number);
     }
   });
 }
 
 /** Lays `count` numbers of an array, from number `first` of the leaf on, at byte `tile`; `first` starts a block. */
 function unpackArray(
-  executor: Executor,
+  runner: Runner,
   { array, unpack }: PackedStream,
   tensor: Tensor,
   first: number,
   count: number,
   tile: number,
 ): void {
-  const loaded = executor.loadedOf(unpack);
+  const loaded = runner.loadedOf(unpack);
   const { frame } = loaded;
   const scales = tensor.scales(array, 0);
   const codes = tensor.owner.address(array, 0, tensor.extent.start + first);
@@ -73,7 +73,7 @@ function unpackArray(
 
 /** Keeps what lies at byte `tile` as the array's numbers, where the pass stored any. */
 function packArray(
-  executor: Executor,
+  runner: Runner,
   { array, extremes, pack }: PackedStream,
   tensor: Tensor,
   first: number,
@@ -83,14 +83,14 @@ function packArray(
   if (pack === undefined) {
     return;
   }
-  const loaded = executor.loadedOf(pack);
+  const loaded = runner.loadedOf(pack);
   const { frame } = loaded;
   const { buffer } = tensor.owner.memory;
   const scales = tensor.scales(array, 0);
   const codes = tensor.owner.address(array, 0, tensor.extent.start + first);
   for (let at = 0; at < count; at += BLOCK) {
     const size = Math.min(BLOCK, count - at);
-    const scale = scaleAt(executor, extremes, tile + 4 * at, size);
+    const scale = scaleAt(runner, extremes, tile + 4 * at, size);
     scales[(first + at) / BLOCK] = scale;
     if (scale === 0 || Number.isNaN(scale)) {
       new Uint8Array(buffer, codes + at, size).fill(0);
@@ -104,15 +104,15 @@ function packArray(
       frame.scalars[2] = 1 / steps;
       frame.scalars[3] = Math.abs(scale);
       frame.base[0] = first + at;
-      frame.key[0] = executor.key;
+      frame.key[0] = runner.key;
     }
     loaded.run();
   }
 }
 
 /** The scale of the `size` numbers at byte `at`. */
-function scaleAt(executor: Executor, extremes: Kernel, at: number, size: number): number {
-  const loaded = executor.loadedOf(extremes);
+function scaleAt(runner: Runner, extremes: Kernel, at: number, size: number): number {
+  const loaded = runner.loadedOf(extremes);
   const { frame } = loaded;
   frame.count[0] = size;
   frame.pointers[0] = at;

@@ -2,7 +2,7 @@
 
 import type { Pass, Variant } from "../codegen/passes.ts";
 import { refreshRange } from "../codegen/windows.ts";
-import type { Piece, Range } from "./executor.ts";
+import type { Piece, Range } from "./parts.ts";
 import type { Tensor } from "./tensor.ts";
 
 /** The pieces of a range, in order: before, within and after the block whose turn it is. */

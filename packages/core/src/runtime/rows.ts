@@ -2,13 +2,13 @@
 
 import { numbersAt } from "../arena.ts";
 import { valuesAt } from "../codegen/host.ts";
-import { foldPartials, PARTIALS, reductionIdentity } from "../codegen/kernel.ts";
+import { foldPartials, PARTIALS, reductionIdentity, startPartials } from "../codegen/kernel.ts";
 import type { NumericArray } from "../contracts.ts";
-import { type Executor, startPartials } from "./executor.ts";
-import type { PassCall } from "./sequence.ts";
+
+import type { PassCall, Runner } from "./parts.ts";
 
 /** Runs a pass over one tensor, a row at a time; what it reduces stands in the tensor's values afterwards. */
-export function runRows(executor: Executor, call: PassCall): void {
+export function runRows(runner: Runner, call: PassCall): void {
   const { phase, pass, first } = call;
   const values = first.valuesOf(phase);
   prepareColumns(call);
@@ -23,7 +23,7 @@ export function runRows(executor: Executor, call: PassCall): void {
         partials.fill(reductionIdentity(kind), position * PARTIALS, (position + 1) * PARTIALS);
       }
     });
-    partials = executor.runRange(call, { start, end: start + columns }, row, partials);
+    partials = runner.runRange(call, { start, end: start + columns }, row, partials);
     pass.reductions.forEach(({ kind, over, slot }, position) => {
       if (over === "row") {
         valuesAt(values, slot)[row] = foldPartials(kind, partials, position);

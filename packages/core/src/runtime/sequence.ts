@@ -8,24 +8,10 @@
 import { type HostRunner, valuesAt } from "../codegen/host.ts";
 import { reductionIdentity } from "../codegen/kernel.ts";
 import type { Pass, PhasePlan, SharedReduction } from "../codegen/passes.ts";
-import type { Runtime } from "./runtime.ts";
-import type { Tensor, TensorClass } from "./tensor.ts";
+import type { Part, PassCall, Runtime } from "./parts.ts";
+import type { Tensor } from "./tensor.ts";
 
-/** A pass over neighbouring tensors at the same step number. */
-export interface PassCall {
-  readonly owner: TensorClass;
-  readonly phase: PhasePlan;
-  readonly pass: Pass;
-  readonly first: Tensor;
-  readonly last: Tensor;
-}
-
-/** The tensors of a class that take part in a call, in order, and the phase of their plan that it runs. */
-export interface Part {
-  readonly owner: TensorClass;
-  readonly phase: PhasePlan;
-  readonly active: readonly Tensor[];
-}
+export type { Part, PassCall } from "./parts.ts";
 
 /** Numbers of the step that all tensors read: the learning rate and hyperparameters, by name. */
 export type StepNumbers = Readonly<Record<string, number>>;

@@ -9,7 +9,7 @@
  */
 
 import { type ClassLayout, layOut } from "../arena.ts";
-import { columnsOf, GUARD, globalsOf, kernelsOf, readingsOf, stateBytesOf } from "../binding.ts";
+import { columnsOf, GUARD, globalsOf, kernelsOf, stateBytesOf } from "../binding.ts";
 import { runHost, valuesAt } from "../codegen/host.ts";
 import { draws, type Kernel, reductionIdentity } from "../codegen/kernel.ts";
 import {
@@ -32,6 +32,7 @@ import { statisticsOf, withStatistics } from "../inspect.ts";
 import { type Optimizer, requireOptimizer, toProgram } from "../optimizer.ts";
 import { acceptGradients, type Gradients, gradientSlot } from "../runtime/gradients.ts";
 import { Numbers } from "../runtime/numbers.ts";
+import { readingsOf } from "../runtime/readings.ts";
 import { commit, levelByLevel, type Part, type PassCall, sequence } from "../runtime/sequence.ts";
 import { type Tensor, TensorClass } from "../runtime/tensor.ts";
 import {

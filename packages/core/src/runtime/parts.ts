@@ -1,0 +1,94 @@
+/** The parts that run plans, as what they need of each other. */
+
+import type { HostRunner, HostValues } from "../codegen/host.ts";
+import type { Kernel, LoadedKernel } from "../codegen/kernel.ts";
+import type { Pass, PhasePlan, Variant } from "../codegen/passes.ts";
+import type { NumericArray } from "../contracts.ts";
+import type { Statistics } from "../inspect.ts";
+import type { Encoder, OptimizerState, StateShape } from "../state.ts";
+import type { Tensor, TensorClass } from "./tensor.ts";
+
+/** A pass over neighbouring tensors at the same step number. */
+export interface PassCall {
+  readonly owner: TensorClass;
+  readonly phase: PhasePlan;
+  readonly pass: Pass;
+  readonly first: Tensor;
+  readonly last: Tensor;
+}
+
+/** The tensors of a class that take part in a call, in order, and the phase of their plan that it runs. */
+export interface Part {
+  readonly owner: TensorClass;
+  readonly phase: PhasePlan;
+  readonly active: readonly Tensor[];
+}
+
+/** Elements from..to of a class's segments that run together. */
+export interface Range {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** A range that one variant of a pass runs over. */
+export interface Piece extends Range {
+  readonly variant: Variant;
+}
+
+/** What runs kernels for the other parts. */
+export interface Runner {
+  /** The key of the draws of the call that runs. */
+  readonly key: number;
+  /** Where numbers of arrays in 8 bits lie while a pass runs. */
+  readonly tiles: readonly number[];
+  loadedOf(kernel: Kernel): LoadedKernel;
+  /**
+   * Runs the pass's kernels over a range of the first tensor's class and returns the partial results of its reductions.
+   *
+   * @param row - whose numbers it reads. @param before - what it goes on from, the identities where absent.
+   */
+  runRange(call: PassCall, range: Range, row?: number, before?: Float64Array): Float64Array;
+  runKernel(
+    piece: Piece,
+    tensor: Tensor,
+    values: HostValues,
+    row: number,
+    before: Float64Array | undefined,
+  ): Float64Array;
+}
+
+/** A part is handed on, and imported nowhere else: a precompiled optimizer brings those that its own plan needs. */
+export interface Runtime {
+  /** The host's part between passes. */
+  readonly runHost: HostRunner;
+  /** The order of passes where some reduce over all tensors. */
+  readonly levelByLevel: (parts: readonly Part[], runHost: HostRunner) => Generator<PassCall, void>;
+  /** A pass that reads or reduces rows and columns. */
+  readonly runRows: (runner: Runner, call: PassCall) => void;
+  /** Which elements of a range run which variant of a pass that has windows. */
+  readonly refreshed: (pass: Pass, tensor: Tensor, range: Range) => readonly Piece[];
+  /** The key of the draws of a call. */
+  readonly keyOf: (seed: number, path: string, t: number, call: number) => number;
+  /** The parameters to evaluate with, where a phase of the plan makes them. */
+  readonly evaluate: (runner: Runner, call: PassCall, scratch: number) => NumericArray;
+  /** Where state starts that is kept in fewer bits. */
+  readonly encode: Encoder;
+  /** A piece of a pass over arrays that are kept in 8 bits. */
+  readonly runTiles: (
+    runner: Runner,
+    piece: Piece,
+    tensor: Tensor,
+    values: HostValues,
+    row: number,
+    before: Float64Array | undefined,
+  ) => Float64Array;
+  /** Refuses a state that is none of this optimizer; `own` gives one that is. */
+  readonly checkState: (
+    where: string,
+    state: OptimizerState,
+    own: () => OptimizerState,
+    shape: StateShape,
+  ) => void;
+  /** What an inspected step found. */
+  readonly statisticsOf: (tensors: readonly Tensor[]) => Statistics;
+}
