@@ -164,7 +164,7 @@ describe("bench step", () => {
 
 describe("peers", () => {
   test("that are installed agree with the plain loop, over one tensor and over several", async () => {
-    const peers = await openPeers(["tfjs-wasm", "tfjs-cpu", "jax-js"], undefined);
+    const peers = await openPeers(["tfjs-wasm", "tfjs-cpu", "tfjs-adastra", "jax-js"], undefined);
     const several = {
       name: "several",
       description: "",
@@ -180,6 +180,7 @@ describe("peers", () => {
         "Adam",
         "TensorFlow.js 4.22.0 Adam, wasm",
         "TensorFlow.js 4.22.0 Adam, cpu",
+        "Adastra's Adam in TensorFlow.js 4.22.0, wasm, in place",
         "jax-js Adam, jitted, wasm",
       ]);
     }

@@ -7,7 +7,7 @@ import type { LeftOut } from "./subject.ts";
 
 export interface StepRow {
   readonly name: string;
-  /** An optimizer of ours, a kernel that only moves bytes, the platform's copy, or a peer's Adam. */
+  /** An optimizer of ours, a kernel that only moves bytes, the platform's copy, or a peer: Adam in or of another library. */
   readonly kind: "adastra" | "traffic" | "copy" | "peer";
   /** The optimizer's or the peer's name on the command line; a traffic kernel's lists its optimizers. */
   readonly key: string;

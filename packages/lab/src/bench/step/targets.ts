@@ -30,6 +30,12 @@ export function judge(sizes: readonly SizeResult[]): readonly TargetResult[] {
       ours,
       large && rowOf(large, "tfjs-wasm"),
     ),
+    target(
+      "Adam over 10M in place on TensorFlow.js's wasm heap, an eighth of its own Adam",
+      1 / 8,
+      large && rowOf(large, "tfjs-adastra"),
+      large && rowOf(large, "tfjs-wasm"),
+    ),
     target("AdaShift over 10M, no slower than Adam", 1, large && rowOf(large, "adashift"), ours),
     ...entries
       .filter((entry) => entry.target)

@@ -3,13 +3,14 @@
 import type { LeftOut, Peer } from "../subject.ts";
 import { openJax } from "./jax.ts";
 import { plainPeer } from "./plain.ts";
-import { openTfjs } from "./tfjs.ts";
+import { openAdapter, openTfjs } from "./tfjs.ts";
 import { openTorch } from "./torch.ts";
 
 export const peerNames = [
   "plain",
   "tfjs-wasm",
   "tfjs-cpu",
+  "tfjs-adastra",
   "jax-js",
   "torch-fused",
   "torch-foreach",
@@ -43,6 +44,9 @@ export async function openPeers(
         break;
       case "tfjs-cpu":
         opened.set(name, await openTfjs("cpu"));
+        break;
+      case "tfjs-adastra":
+        opened.set(name, await openAdapter());
         break;
       case "jax-js":
         opened.set(name, await openJax());

@@ -1,8 +1,11 @@
-/** TensorFlow.js Adam on its wasm backend (one thread in Node) and on its JavaScript backend. */
+/**
+ * Adam over variables of TensorFlow.js: its own on its wasm backend (one thread in Node) and on its JavaScript
+ * backend, and Adastra's through `toTf`, in place on the heap of the wasm backend.
+ */
 
 import { createRequire } from "node:module";
 import { dirname, sep } from "node:path";
-import type { Clock } from "@adastra/core";
+import { adam, type Clock } from "@adastra/core";
 import type * as tfjs from "@tensorflow/tfjs-core";
 import { every, LEARNING_RATE, type StepProblem } from "../problem.ts";
 import type { LeftOut, Peer, Subject } from "../subject.ts";
@@ -10,9 +13,47 @@ import { whyAbsent } from "./absent.ts";
 
 type Tf = typeof tfjs;
 
-/** Backends share one engine, and whoever steps makes his own the current one. */
-export async function openTfjs(backend: "wasm" | "cpu"): Promise<Peer | LeftOut> {
-  const name = `TensorFlow.js Adam, ${backend}`;
+/** An optimizer of TensorFlow.js, whoever wrote it, and the backend that its variables are on. */
+interface Contestant {
+  /** Of the row, and of its variables. */
+  readonly name: string;
+  readonly backend: "wasm" | "cpu";
+  readonly build: () => tfjs.Optimizer;
+  /** Throws where steps are not taken as the name says. */
+  readonly check?: (optimizer: tfjs.Optimizer) => void;
+}
+
+/** TensorFlow.js's own Adam. */
+export function openTfjs(backend: "wasm" | "cpu"): Promise<Peer | LeftOut> {
+  return open(`TensorFlow.js Adam, ${backend}`, backend, async (tf) => ({
+    name: `TensorFlow.js ${tf.version_core} Adam, ${backend}`,
+    backend,
+    build: () => tf.train.adam(LEARNING_RATE, 0.9, 0.999, 1e-8),
+  }));
+}
+
+/** Adastra's Adam on the same variables, as users of the adapter run it. */
+export function openAdapter(): Promise<Peer | LeftOut> {
+  return open("Adastra's Adam in TensorFlow.js, wasm, in place", "wasm", async (tf) => {
+    const { TfOptimizer, toTf } = await import("@adastra/engine/tfjs");
+    return {
+      name: `Adastra's Adam in TensorFlow.js ${tf.version_core}, wasm, in place`,
+      backend: "wasm",
+      build: () => toTf(adam(), { learningRate: LEARNING_RATE }),
+      check: (optimizer) => {
+        if (!(optimizer instanceof TfOptimizer && optimizer.inPlace === true)) {
+          throw new Error("its steps go by copies here, not in place");
+        }
+      },
+    };
+  });
+}
+
+async function open(
+  name: string,
+  backend: "wasm" | "cpu",
+  contestantOf: (tf: Tf) => Promise<Contestant>,
+): Promise<Peer | LeftOut> {
   try {
     const tf = await import("@tensorflow/tfjs-core");
     tf.enableProdMode(); // and no advice to install its native binding
@@ -27,9 +68,10 @@ export async function openTfjs(backend: "wasm" | "cpu"): Promise<Peer | LeftOut>
     if (!(await tf.setBackend(backend))) {
       return { name, reason: `its ${backend} backend did not start` };
     }
+    const contestant = await contestantOf(tf);
     return {
-      name: `TensorFlow.js ${tf.version_core} Adam, ${backend}`,
-      bind: (problem, clock) => bindTfjs(tf, backend, problem, clock),
+      name: contestant.name,
+      bind: (problem, clock) => bind(tf, contestant, problem, clock),
     };
   } catch (error) {
     return {
@@ -39,9 +81,10 @@ export async function openTfjs(backend: "wasm" | "cpu"): Promise<Peer | LeftOut>
   }
 }
 
-async function bindTfjs(
+/** Backends share one engine, and whoever steps makes his own the current one. */
+async function bind(
   tf: Tf,
-  backend: string,
+  { name, backend, build, check }: Contestant,
   { tensors, start, gradients }: StepProblem,
   clock: Clock,
 ): Promise<Subject> {
@@ -49,12 +92,13 @@ async function bindTfjs(
   const tensorsOf = (flat: Float32Array) =>
     tensors.map(({ shape, begin, end }) => tf.tensor(flat.slice(begin, end), [...shape]));
   const fed = gradients.map((gradient) =>
-    tensorsOf(gradient).map((tensor, i) => ({ name: `${backend}/${i}`, tensor })),
+    tensorsOf(gradient).map((tensor, i) => ({ name: `${name}/${i}`, tensor })),
   );
   const bound = clock.now();
   const initial = tensorsOf(start);
-  const variables = initial.map((value, i) => tf.variable(value, true, `${backend}/${i}`));
-  const optimizer = tf.train.adam(LEARNING_RATE, 0.9, 0.999, 1e-8);
+  const variables = initial.map((value, i) => tf.variable(value, true, `${name}/${i}`));
+  tf.dispose(initial);
+  const optimizer = build();
   const compileMs = clock.now() - bound;
   return {
     compileMs,
@@ -65,7 +109,9 @@ async function bindTfjs(
       for (let i = 0; i < repeats; i++) {
         optimizer.applyGradients(gradient); // both backends compute when told to
       }
-      return (clock.now() - began) / repeats;
+      const each = (clock.now() - began) / repeats;
+      check?.(optimizer);
+      return each;
     },
     params: (stride) => {
       const flat = new Float32Array(start.length);
@@ -76,7 +122,7 @@ async function bindTfjs(
     },
     close: () => {
       optimizer.dispose();
-      tf.dispose([initial, variables, fed]);
+      tf.dispose([variables, fed]);
     },
   };
 }
