@@ -17,7 +17,7 @@ import {
 } from "@adastra/core/program";
 import * as tf from "@tensorflow/tfjs-core";
 import { scheduled } from "./kernels.ts";
-import type { StepNumbers, Stepper } from "./stepper.ts";
+import type { OnNonFinite, StepNumbers, Stepper } from "./stepper.ts";
 
 /** What the `wasm` backend of TensorFlow.js 4.22 keeps, beside the interface of all backends. */
 interface WasmBackend {
@@ -92,6 +92,7 @@ export function heapStepper(
   optimizer: Optimizer,
   variables: ReadonlyMap<string, tf.Variable>,
   first: StepNumbers,
+  nonFinite: OnNonFinite,
   heap: Heap,
 ): Stepper {
   const { use, ...numbers } = scheduled(first);
@@ -103,6 +104,7 @@ export function heapStepper(
       params: heap.addressOf(variable),
     })),
     memory: heap.memory,
+    nonFinite,
   });
   const addresses = (): Map<string, number> =>
     new Map(Array.from(variables, ([name, variable]) => [name, heap.addressOf(variable)]));
@@ -124,10 +126,15 @@ export function heapStepper(
         const params = heap.addressOf(variables.get(name) as tf.Variable);
         return [name, { params, gradient: heap.addressOf(source) }];
       });
-      const { status } = over.step(new Map(leaves));
-      tf.dispose(copies);
-      written.forEach(heap.renumber);
-      return status;
+      try {
+        const { status } = over.step(new Map(leaves));
+        if (status !== "skipped") {
+          written.forEach(heap.renumber);
+        }
+        return status;
+      } finally {
+        tf.dispose(copies);
+      }
     },
     evaluationParams(next) {
       use(next);

@@ -15,7 +15,7 @@ import {
 } from "@adastra/core";
 import type { Optimizer } from "@adastra/core/program";
 import * as tf from "@tensorflow/tfjs-core";
-import type { StepNumbers, Stepper } from "./stepper.ts";
+import type { OnNonFinite, StepNumbers, Stepper } from "./stepper.ts";
 
 /** Backends of TensorFlow.js whose tensors are arrays of this process. */
 export const KERNEL_BACKENDS: readonly string[] = ["wasm", "cpu"];
@@ -24,6 +24,7 @@ export function kernelsStepper(
   optimizer: Optimizer,
   variables: ReadonlyMap<string, tf.Variable>,
   first: StepNumbers,
+  nonFinite: OnNonFinite,
 ): Stepper {
   const { learningRate, hyperparameters, use } = scheduled(first);
   const compiled = compileOptimizer(optimizer, {
@@ -35,6 +36,7 @@ export function kernelsStepper(
     ),
     learningRate,
     hyperparameters,
+    nonFinite,
   });
   const read = (names: Iterable<string>): void => {
     for (const name of names) {
@@ -60,7 +62,9 @@ export function kernelsStepper(
       const { status } = compiled.step(
         Object.fromEntries([...gradients].map(([name, tensor]) => [name, dataOf(tensor)])),
       );
-      write(gradients.keys());
+      if (status !== "skipped") {
+        write(gradients.keys());
+      }
       return status;
     },
     evaluationParams(numbers) {

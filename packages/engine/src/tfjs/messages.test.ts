@@ -31,6 +31,9 @@ describe("messages", () => {
     expect(() => toTf(adam(), { learningRate: 1, execution: "gpu" as Execution })).toThrow(
       'toTf: `execution` must be one of "auto", "kernels", "operations", got "gpu"',
     );
+    expect(() => toTf(adam(), { learningRate: 1, nonFinite: "ignore" as "skip" })).toThrow(
+      'toTf: `nonFinite` must be one of "propagate", "skip", "throw", got "ignore"',
+    );
   });
 
   it("of setLearningRate", () => {

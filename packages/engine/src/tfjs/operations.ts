@@ -1,11 +1,11 @@
 /**
  * Steps by TensorFlow.js's own operations: for every backend, the state in tensors where the variables are.
  *
- * Nothing is read back within a step. Sums are in the backend's float32, a NaN may get lost in a backend's
+ * Nothing is read back within a step, but for whether gradients are finite where `nonFinite` asks. Sums are in the backend's float32, a NaN may get lost in a backend's
  * maximum, and a window of L gradients costs 2(L − 1) operations a tensor.
  */
 
-import type { LeafState } from "@adastra/core";
+import { type LeafState, NonFiniteError } from "@adastra/core";
 import { checkState, type Expr, type Program } from "@adastra/core/program";
 import * as tf from "@tensorflow/tfjs-core";
 import { Evaluation } from "../arrays/evaluate.ts";
@@ -27,12 +27,13 @@ import {
   startSlot,
   stateShape,
 } from "./slots.ts";
-import type { Stepper } from "./stepper.ts";
+import type { OnNonFinite, Stepper } from "./stepper.ts";
 
 /** @throws TypeError for an optimizer with calls before its step. */
 export function operationsStepper(
   program: Program,
   variables: ReadonlyMap<string, tf.Variable>,
+  nonFinite: OnNonFinite,
 ): Stepper {
   requireSteps("toTf", program);
   const infos = [...variables].map(([path, { shape }]) => ({ path, shape }));
@@ -47,6 +48,13 @@ export function operationsStepper(
   return {
     variables,
     step(gradients, numbers) {
+      const culprit = nonFinite === "propagate" ? undefined : firstNonFinite(gradients);
+      if (culprit !== undefined) {
+        if (nonFinite === "throw") {
+          throw new NonFiniteError("step", count + 1, culprit);
+        }
+        return "skipped";
+      }
       const active = [...gradients].map(([name, gradient]) => {
         return { slot: slots.get(name) as Slot, gradient }; // names have been checked
       });
@@ -131,6 +139,16 @@ export function operationsStepper(
       release([...globals.values()]);
     },
   };
+}
+
+/** The variable of the first gradient with NaN or infinity; one number a variable is read back, all at once. */
+function firstNonFinite(gradients: ReadonlyMap<string, tf.Tensor>): string | undefined {
+  const each = [...gradients.values()];
+  const finite =
+    each.length === 0
+      ? []
+      : tf.tidy(() => tf.stack(each.map((gradient) => tf.all(tf.isFinite(gradient)))).dataSync());
+  return [...gradients.keys()].find((_, i) => finite[i] === 0);
 }
 
 /** A slot's values after a step, kept beyond the `tidy` but for the parameter's, which the variable takes over. */

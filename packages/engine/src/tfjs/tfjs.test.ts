@@ -11,6 +11,7 @@ import {
   mul,
   mulberry32,
   type NamedInputs,
+  NonFiniteError,
   type Optimizer,
   type Random,
   sgd,
@@ -198,6 +199,67 @@ describe.each([
     expect(() => next.set({ b1: "0.9" as never })).toThrow(
       "set: `b1` must be a number or a schedule, got 0.9",
     );
+  });
+
+  describe.each([
+    ["NaN", Number.NaN],
+    ["infinity", Number.POSITIVE_INFINITY],
+    ["negative infinity", Number.NEGATIVE_INFINITY],
+  ])("with %s in the last number of a gradient", (_, value) => {
+    const optimizer = chain(clipByGlobalNorm(1), adashift({ n: 2 }));
+    const bad = (run: Run): NamedTensor[] =>
+      gradientsOf(run.variables, mulberry32(5)).map(({ name, tensor }) => {
+        const data = tensor.dataSync().slice();
+        data[data.length - 1] = name === "w2" ? value : 0;
+        return { name, tensor: tf.tensor(data, tensor.shape) };
+      });
+
+    it("skips the step, as if it had never been asked for", async () => {
+      const run = new Run(optimizer, { learningRate: 0.05, execution, nonFinite: "skip" });
+      run.steps(3);
+      const before = [await run.optimizer.save(), run.values()];
+      const { numTensors } = tf.memory();
+      tf.tidy(() => run.optimizer.applyGradients(bad(run)));
+      expect(tf.memory().numTensors).toBe(numTensors);
+      expect(run.optimizer.iterations).toBe(3);
+      expect([await run.optimizer.save(), run.values()]).toEqual(before);
+      run.steps(4);
+      const other = new Run(optimizer, { learningRate: 0.05, execution }, SHAPES, "other");
+      other.steps(7);
+      expect(bits(run.values())).toBe(bits(other.values()));
+    });
+
+    it("throws and changes nothing, also in the first step", async () => {
+      const run = new Run(optimizer, { learningRate: 0.05, execution, nonFinite: "throw" });
+      const refused = (step: number): void => {
+        expect(() => tf.tidy(() => run.optimizer.applyGradients(bad(run)))).toThrow(
+          new NonFiniteError("applyGradients", step, "w2"),
+        );
+      };
+      refused(1);
+      run.steps(3);
+      const before = [await run.optimizer.save(), run.values()];
+      refused(4);
+      expect(run.optimizer.iterations).toBe(3);
+      expect([await run.optimizer.save(), run.values()]).toEqual(before);
+    });
+
+    it("follows the formula unless told otherwise", () => {
+      const run = new Run(sgd(), { learningRate: 0.5, execution });
+      tf.tidy(() => run.optimizer.applyGradients(bad(run)));
+      expect(run.optimizer.iterations).toBe(1);
+      expect(run.values()[2]?.at(-1)).toBe(-value);
+      expect(run.values().flat().filter(Number.isFinite)).toHaveLength(31);
+    });
+  });
+
+  it("takes finite gradients whose squares overflow for what they are", () => {
+    const variable = tf.variable(tf.tensor1d([1, 2]), true, "large");
+    const optimizer = toTf(sgd(), { learningRate: 1, execution, nonFinite: "throw" });
+    tf.tidy(() => optimizer.applyGradients({ large: tf.tensor1d([3e38, -3e38]) }));
+    optimizer.applyGradients({});
+    expect(Array.from(variable.dataSync())).toEqual([-3e38, 3e38].map(Math.fround));
+    expect(optimizer.iterations).toBe(2);
   });
 
   it("names the parameters to evaluate with", () => {
@@ -462,9 +524,9 @@ class Run {
   readonly random: Random = mulberry32(3);
   optimizer: TfOptimizer;
 
-  constructor(optimizer: Optimizer, options: TfOptions, shapes = SHAPES) {
+  constructor(optimizer: Optimizer, options: TfOptions, shapes = SHAPES, prefix = "w") {
     this.variables = shapes.map((shape, i) =>
-      tf.tidy(() => tf.variable(tf.tensor(startOf(shape, i), [...shape]), true, `w${i}`)),
+      tf.tidy(() => tf.variable(tf.tensor(startOf(shape, i), [...shape]), true, `${prefix}${i}`)),
     );
     this.optimizer = toTf(optimizer, options);
   }

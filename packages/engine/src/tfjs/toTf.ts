@@ -2,9 +2,11 @@
 
 import {
   type Changes,
+  NonFiniteError,
   type OptimizerState,
   type Schedule,
   ShapeMismatchError,
+  type StepResult,
 } from "@adastra/core";
 import {
   drawsAnything,
@@ -19,7 +21,7 @@ import { HyperparameterValues, requireRate, requireSchedule } from "../arrays/st
 import { heapOf, heapStepper } from "./heap.ts";
 import { KERNEL_BACKENDS, kernelsStepper } from "./kernels.ts";
 import { operationsStepper } from "./operations.ts";
-import type { StepNumbers, Stepper } from "./stepper.ts";
+import type { OnNonFinite, StepNumbers, Stepper } from "./stepper.ts";
 import { COUNT, type NamedTensor, stateOf, weightsOf } from "./weights.ts";
 
 /**
@@ -35,6 +37,12 @@ export interface TfOptions {
   readonly execution?: Execution;
   /** Values or schedules for hyperparameters of the optimizer, by key; the optimizer's own where absent. */
   readonly hyperparameters?: Changes;
+  /**
+   * What a gradient with NaN or infinity does: `"propagate"` (default) follows the formula, `"skip"` leaves
+   * variables, state and `iterations` untouched, `"throw"` does so too and throws NonFiniteError. By operations, the last
+   * two wait in each step for one number a variable to be read back.
+   */
+  readonly nonFinite?: OnNonFinite;
 }
 
 /**
@@ -49,7 +57,7 @@ export interface TfOptions {
  * variable's data do not.
  *
  * @throws TypeError for what is not an optimizer; RangeError for a rate that is negative or not finite, or for an
- * unknown execution.
+ * unknown `execution` or `nonFinite`.
  * @remarks tf.train.adam adds ε before the bias correction, and takes it from the backend (1e-7 or 1e-4).
  * @example model.compile({ optimizer: toTf(adashift(), { learningRate: 1e-2 }), loss: "meanSquaredError" });
  */
@@ -66,6 +74,7 @@ export class TfOptimizer extends tf.Optimizer {
   readonly #optimizer: Optimizer;
   readonly #program: Program;
   readonly #execution: Execution;
+  readonly #nonFinite: OnNonFinite;
   readonly #hyperparameters: HyperparameterValues;
   #schedule: Schedule;
   #stepper: Stepper | undefined;
@@ -78,15 +87,12 @@ export class TfOptimizer extends tf.Optimizer {
 
   constructor(
     optimizer: Optimizer,
-    { learningRate, execution = "auto", hyperparameters = {} }: TfOptions,
+    { learningRate, execution = "auto", hyperparameters = {}, nonFinite = "propagate" }: TfOptions,
   ) {
     super();
     requireOptimizer("toTf", "`optimizer`", optimizer);
-    if (!["auto", "kernels", "operations"].includes(execution)) {
-      throw new RangeError(
-        `toTf: \`execution\` must be one of "auto", "kernels", "operations", got "${execution}"`,
-      );
-    }
+    requireOneOf("execution", execution, ["auto", "kernels", "operations"]);
+    requireOneOf("nonFinite", nonFinite, ["propagate", "skip", "throw"]);
     this.#schedule = requireSchedule("toTf", learningRate);
     requireRate("toTf", 1, this.#schedule(0));
     this.#optimizer = optimizer;
@@ -97,6 +103,7 @@ export class TfOptimizer extends tf.Optimizer {
       hyperparameters,
     );
     this.#execution = execution;
+    this.#nonFinite = nonFinite;
   }
 
   /** The rate of the next step. */
@@ -149,7 +156,7 @@ export class TfOptimizer extends tf.Optimizer {
    * @throws RangeError for a gradient that belongs to no variable of the optimizer, for another backend than the
    * state's, and for a rate that is negative or not finite; TypeError for a disposed or replaced variable, a
    * disposed gradient, and other dtypes than float32; ShapeMismatchError for a gradient of another shape than
-   * its variable. Nothing has changed then.
+   * its variable; NonFiniteError under `nonFinite: "throw"`. Nothing has changed then.
    */
   applyGradients(variableGradients: tf.NamedTensorMap | NamedTensor[]): void {
     const where = "applyGradients";
@@ -179,7 +186,7 @@ export class TfOptimizer extends tf.Optimizer {
       }
     }
     const numbers = this.#numbers(where);
-    const status = this.#bind(where, variables).step(gradients, numbers);
+    const status = this.#step(this.#bind(where, variables), gradients, numbers);
     // A call before the step, as of an accumulated gradient, is none of its own.
     if (status === "stepped") {
       this.incrementIterations();
@@ -331,6 +338,21 @@ export class TfOptimizer extends tf.Optimizer {
     );
   }
 
+  #step(
+    stepper: Stepper,
+    gradients: ReadonlyMap<string, tf.Tensor>,
+    numbers: StepNumbers,
+  ): StepResult["status"] {
+    try {
+      return stepper.step(gradients, numbers);
+    } catch (error) {
+      // Under the name that was called.
+      throw error instanceof NonFiniteError
+        ? new NonFiniteError("applyGradients", this.iterations + 1, error.path)
+        : error;
+    }
+  }
+
   #usesKernels(): boolean {
     return this.#execution !== "operations" && KERNEL_BACKENDS.includes(this.#backend);
   }
@@ -355,11 +377,22 @@ export class TfOptimizer extends tf.Optimizer {
     const heap =
       this.#usesKernels() && !needsCopies(this.#optimizer) ? heapOf(tf.backend()) : undefined;
     if (heap !== undefined) {
-      this.#stepper = heapStepper(this.#optimizer, variables, this.#numbers(where), heap);
+      this.#stepper = heapStepper(
+        this.#optimizer,
+        variables,
+        this.#numbers(where),
+        this.#nonFinite,
+        heap,
+      );
     } else if (this.#usesKernels()) {
-      this.#stepper = kernelsStepper(this.#optimizer, variables, this.#numbers(where));
+      this.#stepper = kernelsStepper(
+        this.#optimizer,
+        variables,
+        this.#numbers(where),
+        this.#nonFinite,
+      );
     } else {
-      this.#stepper = operationsStepper(this.#program, variables);
+      this.#stepper = operationsStepper(this.#program, variables, this.#nonFinite);
     }
     this.#inPlace = heap !== undefined;
     return this.#stepper;
@@ -391,6 +424,13 @@ export class TfOptimizer extends tf.Optimizer {
         `${where}: the optimizer must not be disposed of, got a disposed one; make a new one and load its state`,
       );
     }
+  }
+}
+
+function requireOneOf<T extends string>(name: string, value: T, allowed: readonly T[]): void {
+  if (!allowed.includes(value)) {
+    const all = allowed.map((each) => `"${each}"`).join(", ");
+    throw new RangeError(`toTf: \`${name}\` must be one of ${all}, got "${value}"`);
   }
 }
 
