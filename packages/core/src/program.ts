@@ -27,11 +27,13 @@ export { expandMath } from "./expr/math.ts";
 export {
   type Expr,
   isMask,
+  kernelOperands,
   type LeafInfo,
   matrixOf,
   type Op,
   operands,
   type ReduceOver,
+  reachable,
   type Scope,
   scopeOf,
   withOperands,

@@ -13,7 +13,14 @@
 
 import { input } from "../expr/build.ts";
 import { expandMath } from "../expr/math.ts";
-import { type Expr, operands, scopeOf, withOperands } from "../expr/node.ts";
+import {
+  type Expr,
+  kernelOperands,
+  operands,
+  reachable,
+  scopeOf,
+  withOperands,
+} from "../expr/node.ts";
 import { Rewriter } from "../expr/rewrite.ts";
 import type { Program, ProgramPhase, StateFormat } from "../optimizer.ts";
 import { demand } from "./demand.ts";
@@ -248,7 +255,7 @@ class ArrayBuilder {
         const forms = [recursiveWindow(node, input(key, "element")), directWindow(node)];
         for (const e of reachable(
           forms.map((form) => this.rewriter.rewrite(form)),
-          elementOperands,
+          kernelOperands,
         )) {
           if (e.op === "delay") {
             note(e.a, e.steps);
@@ -389,7 +396,7 @@ class PhasePlanner {
     const read = new Set<number>();
     for (const variant of [arrays.steady, arrays.refresh]) {
       for (const node of reachable(work, (e) =>
-        cuts.stored(e) ? [] : elementOperands(variant(e)),
+        cuts.stored(e) ? [] : kernelOperands(variant(e)),
       )) {
         const from = cuts.stored(node) ? undefined : arrays.stream(variant(node));
         if (from === undefined || !("array" in from) || node.op === "newtonSchulz") {
@@ -428,28 +435,6 @@ function expandOverElements(root: Expr, dtype: DType, rewriter: Rewriter): Expr 
 }
 
 const ROUNDOFF: Readonly<Record<DType, number>> = { float32: 2 ** -24, float64: 2 ** -53 };
-
-/** Every node that `next` leads to from the roots, operands before users. */
-function reachable(roots: readonly Expr[], next: (e: Expr) => readonly Expr[]): Expr[] {
-  const seen = new Set<Expr>();
-  const order: Expr[] = [];
-  const walk = (e: Expr): void => {
-    if (!seen.has(e)) {
-      seen.add(e);
-      next(e).forEach(walk);
-      order.push(e);
-    }
-  };
-  roots.forEach(walk);
-  return order;
-}
-
-/** What a kernel needs of the same step: not the operand of a delay or a matrix stage, nor anything that the host knows. */
-function elementOperands(e: Expr): readonly Expr[] {
-  return e.op === "delay" || e.op === "newtonSchulz"
-    ? []
-    : operands(e).filter((operand) => scopeOf(operand) === "element");
-}
 
 interface Cuts {
   placed(root: Root): number;

@@ -193,6 +193,28 @@ export function scopeOf(e: Expr, memo: Map<Expr, Scope> = new Map()): Scope {
   return scope;
 }
 
+/** Every node that `next` leads to from the roots, operands before users. */
+export function reachable(roots: readonly Expr[], next: (e: Expr) => readonly Expr[]): Expr[] {
+  const seen = new Set<Expr>();
+  const order: Expr[] = [];
+  const walk = (e: Expr): void => {
+    if (!seen.has(e)) {
+      seen.add(e);
+      next(e).forEach(walk);
+      order.push(e);
+    }
+  };
+  roots.forEach(walk);
+  return order;
+}
+
+/** What a kernel needs of the same step: not the operand of a delay or a matrix stage, nor anything that the host knows. */
+export function kernelOperands(e: Expr): readonly Expr[] {
+  return e.op === "delay" || e.op === "newtonSchulz"
+    ? []
+    : operands(e).filter((operand) => scopeOf(operand) === "element");
+}
+
 const MASKS: ReadonlySet<Op> = new Set(["lt", "le", "eq", "and", "or", "not"]);
 
 /** Whether a node is a truth value; `select` takes one, arithmetic takes none. */

@@ -2,13 +2,18 @@ import {
   add,
   compileOptimizer,
   defineOptimizer,
+  delay,
   erf,
   mul,
   mulberry32,
+  type NamedInputs,
   neg,
+  newtonSchulz,
+  type Optimizer,
   type Random,
   type Scope,
   sum,
+  windowSum,
 } from "@adastra/core";
 import {
   type Expr,
@@ -32,6 +37,49 @@ function stepProgram(program: Program, size = 3): StepProgram {
 }
 
 const g: Expr = { op: "input", name: "g", scope: "element" };
+
+it("keeps what core keeps of windows over matrix stages", () => {
+  const stage = (x: Expr): Expr => newtonSchulz(x, [[1, 2, 3]]);
+  for (const term of [
+    (g: Expr) => stage(mul(2, delay(g, 2))),
+    (g: Expr) => add(g, stage(mul(0.5, g))),
+    (g: Expr) => add(stage(delay(add(g, 1), 2)), delay(mul(g, g), 5)),
+  ]) {
+    const program = ({ g }: NamedInputs) => ({ update: windowSum(term(g), 0.9, 3), next: {} });
+    expectKept(defineOptimizer("stages", {}, program), [3, 4]);
+  }
+});
+
+/** Holds arrays, their order and lengths, and numbers of the host to those of core's plan. */
+function expectKept(optimizer: Optimizer, shape: readonly number[] = [3]): void {
+  const kept = stepPrograms(toProgram(optimizer), [{ path: "x", shape }])
+    .programs[0] as StepProgram;
+  const { plans } = compileOptimizer(optimizer, {
+    params: { x: { shape, data: new Float32Array(shape.reduce((a, b) => a * b, 1)) } },
+    learningRate: 0.1,
+  });
+  const plan = plans[0] as (typeof plans)[number];
+  const arrays = [
+    ...kept.states.filter(({ scope }) => scope === "element").map(({ key }) => [key, 1]),
+    ...kept.windows.map(({ key }) => [key, 1]),
+    ...kept.histories.filter(({ key }) => key !== "g").map(({ key, length }) => [key, length]),
+  ];
+  expect(arrays).toEqual(
+    plan.arrays
+      .slice(2)
+      .filter(({ work }) => work !== true)
+      .map(({ name, slots }) => [name, slots]),
+  );
+  const ofGradient = kept.histories.find(({ key }) => key === "g")?.length ?? 0;
+  expect(ofGradient).toBe((plan.arrays[1]?.slots ?? 0) - 1);
+  const ofHost = kept.states.filter(({ scope }) => scope !== "element");
+  expect(ofHost.map(({ key, scope }) => [key, scope])).toEqual(
+    plan.hostState.map(({ key, scope }) => [key, scope]),
+  );
+  expect(kept.queues.map(({ length }) => length)).toEqual(
+    plan.step.host.queues.map(({ length }) => length),
+  );
+}
 
 describe.each(CATALOGUE)("%s over plain arrays", (_, optimizer, learningRate) => {
   it.each(["t and the rate as numbers", "t and the rate on the device"])(
@@ -60,32 +108,7 @@ describe.each(CATALOGUE)("%s over plain arrays", (_, optimizer, learningRate) =>
   );
 
   it("keeps what core's compiled optimizer keeps, under the same names", () => {
-    const kept = stepProgram(toProgram(optimizer));
-    const { plans } = compileOptimizer(optimizer, {
-      params: { x: { shape: [3], data: new Float32Array(3) } },
-      learningRate,
-    });
-    const plan = plans[0] as (typeof plans)[number];
-    const arrays = [
-      ...kept.states.filter(({ scope }) => scope === "element").map(({ key }) => [key, 1]),
-      ...kept.windows.map(({ key }) => [key, 1]),
-      ...kept.histories.filter(({ key }) => key !== "g").map(({ key, length }) => [key, length]),
-    ];
-    expect(arrays).toEqual(
-      plan.arrays
-        .slice(2)
-        .filter(({ work }) => work !== true)
-        .map(({ name, slots }) => [name, slots]),
-    );
-    const ofGradient = kept.histories.find(({ key }) => key === "g")?.length ?? 0;
-    expect(ofGradient).toBe((plan.arrays[1]?.slots ?? 0) - 1);
-    const ofHost = kept.states.filter(({ scope }) => scope !== "element");
-    expect(ofHost.map(({ key, scope }) => [key, scope])).toEqual(
-      plan.hostState.map(({ key, scope }) => [key, scope]),
-    );
-    expect(kept.queues.map(({ length }) => length)).toEqual(
-      plan.step.host.queues.map(({ length }) => length),
-    );
+    expectKept(optimizer);
   });
 
   it("gives running sums that core continues", () => {

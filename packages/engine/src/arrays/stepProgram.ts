@@ -16,11 +16,13 @@ import {
   drawsAnything,
   type Expr,
   type Hyperparameters,
+  kernelOperands,
   type LeafInfo,
   mergeTwins,
   operands,
   type Program,
   Rewriter,
+  reachable,
   recursiveWindow,
   roundsToFewerBits,
   type Scope,
@@ -162,10 +164,11 @@ function stepProgram(source: Program, rewriter: Rewriter): StepProgram {
       const key = windowState(windows.size);
       windows.set(node, key);
       const state: Expr = { op: "input", name: key, scope: "element" };
+      // Pasts as core's kernels read them: those below a matrix stage are not theirs.
       const forms = [recursiveWindow(node, state), directWindow(node)];
       reachable(
         forms.map((form) => rewriter.rewrite(form)),
-        elementOperands,
+        kernelOperands,
       ).forEach((e) => e.op === "delay" && note(e));
     } else if (node.op === "delay" && scopeOf(node) === "element") {
       note(node);
@@ -218,26 +221,6 @@ function stepProgram(source: Program, rewriter: Rewriter): StepProgram {
     evaluation: program.evaluation,
     readsParams: all.some((e) => e.op === "input" && e.name === "p"),
   };
-}
-
-/** Every node that `next` leads to from the roots, operands before users. */
-function reachable(roots: readonly Expr[], next: (e: Expr) => readonly Expr[]): Expr[] {
-  const seen = new Set<Expr>();
-  const order: Expr[] = [];
-  const walk = (e: Expr): void => {
-    if (!seen.has(e)) {
-      seen.add(e);
-      next(e).forEach(walk);
-      order.push(e);
-    }
-  };
-  roots.forEach(walk);
-  return order;
-}
-
-/** What is needed of the same step: not the operand of a delay, nor anything that is one number. */
-function elementOperands(e: Expr): readonly Expr[] {
-  return e.op === "delay" ? [] : operands(e).filter((operand) => scopeOf(operand) === "element");
 }
 
 /** Replaces every window by the sum of its terms. */
