@@ -71,8 +71,8 @@ describe("benchmarks", () => {
     };
     const [size] = sizes;
     expectMeasured(size as Timings);
-    // Seven optimizers with their JavaScript backends; Adam, TensorFlow.js twice and jax-js with the plain loop.
-    expect(size?.checks.length).toBe(11);
+    // Seven optimizers with their JavaScript backends; Adam, TensorFlow.js twice, our Adam on its heap and jax-js with the plain loop.
+    expect(size?.checks.length).toBe(12);
     expect(size?.leftOut.map(({ name }) => name)).toEqual([
       "PyTorch Adam, fused=True",
       "PyTorch Adam, foreach=True",
