@@ -5,6 +5,7 @@ import {
   adam,
   adamw,
   adashift,
+  add,
   byLeaf,
   chain,
   clipByGlobalNorm,
@@ -24,6 +25,7 @@ import {
   sqrt,
   square,
   sum,
+  windowSum,
 } from "../../packages/core/src/index.ts";
 import { mulberry32 } from "../../packages/core/src/random.ts";
 
@@ -48,6 +50,18 @@ const rowsAndColumns = (): Optimizer => ({
   evaluation: ({ average, p }) => lerp(average as typeof p, p, 0.25),
 });
 
+/** Windows, whose blocks begin inside rows, beside numbers of columns, which evaluation reads too. */
+const windowsAndColumns = (): Optimizer => ({
+  ...defineOptimizer("windowsAndColumns", { c: perColumn() }, ({ g, c, lr }) => {
+    const column = lerp(c, maximum(square(g), "column"), 0.5);
+    return {
+      update: neg(mul(lr, div(windowSum(g, 0.5, 3), add(1, column)))),
+      next: { c: column },
+    };
+  }),
+  evaluation: ({ c, p }) => add(p, mul(0.1, c as typeof p)),
+});
+
 export const OPTIMIZERS: Readonly<Record<string, () => Optimizer>> = {
   momentum: () => sgd({ momentum: 0.9 }),
   adam: () => adam(),
@@ -62,6 +76,7 @@ export const OPTIMIZERS: Readonly<Record<string, () => Optimizer>> = {
   "fastAdaBelief ball a tensor": () =>
     fastAdaBelief({ ball: 5, ballOver: "tensor", schedule: "constant" }),
   rowsAndColumns,
+  windowsAndColumns,
 };
 
 /** Of draws. */

@@ -42,7 +42,7 @@ export interface ArenaLayout {
   /** Where kernel frames go, and where kernels are warmed up. */
   readonly scratch: number;
   readonly warmup: number;
-  /** Where matrix stages work. */
+  /** Where matrix stages and evaluation work. */
   readonly work: number;
   /** Where numbers of arrays in 8 bits lie while a pass runs: `TILE` of each array that a pass has beside it. */
   readonly tiles: readonly number[];
@@ -56,8 +56,8 @@ export interface ClassContents {
   readonly arrays: readonly ArraySpec[];
   /** Arrays of numbers of the columns that a pass has beside it, at most. */
   readonly columns: number;
-  /** Elements that its matrix stages work in, 0 by default. */
-  readonly work?: number;
+  /** Elements that its matrix stages and its evaluation work in. */
+  readonly work: number;
   /** Arrays in 8 bits that a pass has beside it, at most. */
   readonly packed: number;
 }
@@ -105,7 +105,7 @@ export function layOut(
     offset += size;
     return at;
   };
-  const needed = Math.max(...classes.map((each) => each.work ?? 0), 0);
+  const needed = Math.max(...classes.map((each) => each.work), 0);
   const work = take(roundUp(needed * bytes, 64));
   const tiles = Array.from({ length: Math.max(...classes.map(({ packed }) => packed), 0) }, () =>
     take(TILE * bytes),

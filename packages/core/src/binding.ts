@@ -1,10 +1,10 @@
 /** A planned optimizer bound to parameters: the arena, the kernels over it, and the step. */
 
-import { type ArenaLayout, layOut, leafBytes } from "./arena.ts";
+import { type ArenaLayout, type ClassContents, layOut, leafBytes } from "./arena.ts";
 import { type Backend, type DType, draws, frameBytes, type Kernel } from "./codegen/kernel.ts";
 import { GRADIENT, PARAMS, type PhasePlan, type Plan, type Variant } from "./codegen/passes.ts";
 import type { Changes, CompiledOptimizer, StepOptions, StepResult } from "./compiledOptimizer.ts";
-import type { Leaf, Leaves, NumericArray } from "./contracts.ts";
+import type { Leaf, Leaves } from "./contracts.ts";
 import { NonFiniteError } from "./errors.ts";
 import type { LeafInfo } from "./expr/node.ts";
 import { Executor } from "./runtime/executor.ts";
@@ -15,6 +15,7 @@ import type { Runtime } from "./runtime/parts.ts";
 import { commit, type Part, sequence } from "./runtime/sequence.ts";
 import { type Tensor, TensorClass } from "./runtime/tensor.ts";
 import { loadLeaf, type OptimizerState, saveLeaf, startLeaf } from "./state.ts";
+import { sizeOf } from "./tree.ts";
 
 /** What a binding is made of: everything is checked, planned and chosen. */
 export interface BindingParts {
@@ -88,17 +89,9 @@ export class Binding implements CompiledOptimizer {
     this.plans = classes.map((each) => each.plan);
 
     const kernels = [...(matrixStages?.kernels ?? []), ...kernelsOf(this.plans)];
-    const contents = classes.map((each) => ({
-      leaves: each.leaves,
-      arrays: each.plan.arrays,
-      columns: columnsOf(each.plan),
-      work: matrixStages?.workElements(phasesOf(each.plan), each.leaves) ?? 0,
-      packed: Math.max(
-        ...phasesOf(each.plan).flatMap(({ passes }) =>
-          passes.map(({ steady: { packed = [] } }) => packed.length),
-        ),
-      ),
-    }));
+    const contents = classes.map((each) =>
+      contentsOf(each.plan, each.leaves, matrixStages?.workElements),
+    );
     this.layout = layOut(contents, dtype, frameBytes(kernels));
     const memory = backend.allocate(this.layout.bytes);
     const loaded = backend.load(kernels, dtype, memory, this.layout.scratch);
@@ -217,18 +210,14 @@ export class Binding implements CompiledOptimizer {
 
   evaluationParams(): Leaves {
     const numbers = this.numbers.at(this.steps);
-    const evaluated = this.tensors.map((tensor): [string, Leaf] => {
-      const { owner, leaf } = tensor;
-      const phase = owner.plan.evaluation;
-      let data: NumericArray = tensor.view(PARAMS, 0).slice();
-      if (phase !== undefined) {
-        for (const call of sequence([{ owner, phase, active: [tensor] }], numbers, this.runtime)) {
-          data = this.runtime.evaluate(this.executor, call, this.layout.warmup);
-        }
-      }
-      return [leaf.path, { shape: leaf.shape, data }];
+    const evaluated = this.plans.some(({ evaluation }) => evaluation !== undefined)
+      ? this.runtime.evaluate(this.executor, this.classes, numbers, this.runtime, this.layout.work)
+      : undefined;
+    const leaves = this.tensors.map((tensor): [string, Leaf] => {
+      const data = evaluated?.get(tensor) ?? tensor.view(PARAMS, 0).slice();
+      return [tensor.leaf.path, { shape: tensor.leaf.shape, data }];
     });
-    return Object.fromEntries(evaluated);
+    return Object.fromEntries(leaves);
   }
 
   save(): OptimizerState {
@@ -327,10 +316,22 @@ export function phasesOf({ step, before, inspected, evaluation }: Plan): PhasePl
   return [step, ...before, inspected, evaluation].filter((phase) => phase !== undefined);
 }
 
-/** Arrays of numbers of the columns that one of its passes has beside it, at most. */
-export function columnsOf(plan: Plan): number {
-  const passes = phasesOf(plan).flatMap((phase) => phase.passes);
-  return Math.max(...passes.map(({ columns }) => columns.length));
+/** What the layout of the memory needs to know of a class; `stages` may be absent where its plan has no matrix stages. */
+export function contentsOf(
+  plan: Plan,
+  leaves: readonly LeafInfo[],
+  stages?: typeof workElements,
+): ClassContents {
+  const phases = phasesOf(plan);
+  const passes = phases.flatMap((phase) => phase.passes);
+  const largest = Math.max(...leaves.map(({ shape }) => sizeOf(shape)));
+  return {
+    leaves,
+    arrays: plan.arrays,
+    columns: Math.max(...passes.map(({ columns }) => columns.length)),
+    work: Math.max(stages?.(phases, leaves) ?? 0, plan.evaluation === undefined ? 0 : largest),
+    packed: Math.max(...passes.map(({ steady: { packed = [] } }) => packed.length)),
+  };
 }
 
 /** The kernels behind plans, in the order in which a backend loads them: the guard is the last. */

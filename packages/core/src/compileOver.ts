@@ -11,7 +11,7 @@
  */
 
 import { bytesOf, type ClassLayout, layOut, numbersAt } from "./arena.ts";
-import { columnsOf, GUARD, globalsOf, kernelsOf, phasesOf } from "./binding.ts";
+import { contentsOf, GUARD, globalsOf, kernelsOf } from "./binding.ts";
 import { chooseBackend } from "./codegen/backends.ts";
 import {
   type BackendMemory,
@@ -25,13 +25,12 @@ import { GRADIENT, PARAMS } from "./codegen/passes.ts";
 import { plan } from "./codegen/plan.ts";
 import { specialise } from "./codegen/specialise.ts";
 import type { Changes, CompileOptions, StepResult } from "./compiledOptimizer.ts";
-import type { Leaf, Leaves, NumericArray } from "./contracts.ts";
+import type { Leaf, Leaves } from "./contracts.ts";
 import { NonFiniteError, requireOneOf, requireThat } from "./errors.ts";
 import type { LeafInfo } from "./expr/node.ts";
 import { drawsAnything, hasMatrixStages, roundsToFewerBits, verifyProgram } from "./expr/verify.ts";
 import { withStatistics } from "./inspect.ts";
 import { type Optimizer, requireOptimizer, toProgram } from "./optimizer.ts";
-import { evaluate } from "./runtime/evaluate.ts";
 import { Executor } from "./runtime/executor.ts";
 import { gradientSlot } from "./runtime/gradients.ts";
 import { bindMatrixStages, MATRIX_KERNELS, workElements } from "./runtime/matrixStages.ts";
@@ -131,7 +130,6 @@ class Over implements OverOptimizer {
   private readonly owner: OwnedMemory;
   private readonly memory: BackendMemory;
   private readonly block: Address;
-  private readonly warmup: Address;
   private readonly work: Address;
   private readonly matrixStages: boolean;
   private readonly kernels: readonly Kernel[];
@@ -191,15 +189,11 @@ class Over implements OverOptimizer {
     this.matrixStages = hasMatrixStages(program);
     this.kernels = [...(this.matrixStages ? MATRIX_KERNELS : []), ...kernelsOf(plans)];
     const contents = planned.map((each) => ({
-      leaves: each.leaves,
+      ...contentsOf(each.plan, each.leaves, workElements),
       // What lies elsewhere takes no place.
       arrays: each.plan.arrays.map((spec, array) =>
         isElsewhere(array, spec.slots) ? { ...spec, slots: 0 } : spec,
       ),
-      columns: columnsOf(each.plan),
-      work: workElements(phasesOf(each.plan), each.leaves),
-      // Programs that round to fewer bits are refused.
-      packed: 0,
     }));
     const bytesFrom = (origin: Address): number =>
       layOut(contents, "float32", frameBytes(this.kernels), origin).bytes - origin;
@@ -207,7 +201,6 @@ class Over implements OverOptimizer {
     const bytes = bytesFrom(0) + 64;
     this.block = memory.allocate(bytes);
     const layout = layOut(contents, "float32", frameBytes(this.kernels), this.block);
-    this.warmup = layout.warmup;
     this.work = layout.work;
     this.buffer = wasm.buffer;
     new Uint8Array(this.buffer, this.block, bytes).fill(0);
@@ -215,7 +208,7 @@ class Over implements OverOptimizer {
     this.frames = frameAddresses(this.kernels, layout.scratch);
     this.executor = this.executorOver(this.buffer);
     for (const kernel of this.kernels) {
-      this.executor.warmUp(kernel, this.warmup);
+      this.executor.warmUp(kernel, layout.warmup);
     }
 
     this.globals = globalsOf(plans);
@@ -305,19 +298,15 @@ class Over implements OverOptimizer {
   evaluationParams(params: ReadonlyMap<string, Address>): Leaves<Float32Array> {
     const numbers = this.numbers.at(this.steps);
     this.locateAll("evaluationParams", params);
-    const evaluated = Array.from(this.placed.values(), ({ tensor }) => {
-      const { owner, leaf } = tensor;
-      const phase = owner.plan.evaluation;
-      let data: NumericArray = tensor.view(PARAMS, 0).slice();
-      if (phase !== undefined) {
-        for (const call of sequence([{ owner, phase, active: [tensor] }], numbers, RUNTIME)) {
-          data = evaluate(this.executor, call, this.warmup);
-        }
-      }
+    const tensors = Array.from(this.placed.values(), ({ tensor }) => tensor);
+    const classes = tensors.map(({ owner }) => owner);
+    const evaluated = RUNTIME.evaluate(this.executor, classes, numbers, RUNTIME, this.work);
+    const leaves = tensors.map((tensor) => {
+      const data = evaluated.get(tensor) ?? tensor.view(PARAMS, 0).slice();
       // The arrays of a float32 optimizer.
-      return [leaf.path, { shape: leaf.shape, data } as Leaf<Float32Array>] as const;
+      return [tensor.leaf.path, { shape: tensor.leaf.shape, data } as Leaf<Float32Array>] as const;
     });
-    return Object.fromEntries(evaluated);
+    return Object.fromEntries(leaves);
   }
 
   save(params: ReadonlyMap<string, Address>): OptimizerState {

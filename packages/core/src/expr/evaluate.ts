@@ -246,9 +246,11 @@ class Evaluation {
         next.forEach(walk);
       }
     };
-    for (const { params, next } of [this.program, ...this.program.before]) {
+    const { before, inspect, evaluation } = this.program;
+    for (const { params, next } of [this.program, ...before]) {
       [params, ...Object.values(next)].forEach(walk);
     }
+    [...Object.values(inspect), evaluation ?? []].flat().forEach(walk);
     this.nodes[index] = seen;
     return seen;
   }

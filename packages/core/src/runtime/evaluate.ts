@@ -1,44 +1,50 @@
 /** Parameters to evaluate a model with, where they are not those that train. */
 
-import { numbersAt, TILE, WARMUP_ELEMENTS } from "../arena.ts";
+import { bytesOf, numbersAt } from "../arena.ts";
+import { EVALUATED, type Stream } from "../codegen/passes.ts";
 import type { NumericArray } from "../contracts.ts";
-import { unpackAll } from "./packing.ts";
-import type { PassCall, Runner } from "./parts.ts";
+import type { Part, Runner, Runtime } from "./parts.ts";
+import { type StepNumbers, sequence } from "./sequence.ts";
+import type { Tensor, TensorClass } from "./tensor.ts";
 
 /**
- * Makes a phase's only store, piece by piece into a scratch area of the memory, and copies it out.
+ * What the evaluation phases of classes make of their tensors, copied; nothing for a class without one.
  *
- * @param scratch - byte offset of WARMUP_ELEMENTS elements that nobody else uses.
+ * @param work - byte offset of as many elements as the largest tensor has, that nobody else uses.
  */
 export function evaluate(
   runner: Runner,
-  { owner, phase, pass, first }: PassCall,
-  scratch: number,
-): NumericArray {
-  const { kernel, streams, scalars, packed = [] } = pass.steady;
-  const loaded = runner.loadedOf(kernel);
-  const { frame } = loaded;
-  const values = first.valuesOf(phase);
-  const result = first.view(0, 0).slice();
-  const most = packed.length > 0 ? TILE : WARMUP_ELEMENTS;
-  for (let from = 0; from < result.length; from += most) {
-    const count = Math.min(most, result.length - from);
-    frame.count[0] = count;
-    streams.forEach((stream, i) => {
-      const isResult = "array" in stream && stream.array < 0;
-      frame.pointers[i] = isResult
-        ? scratch
-        : owner.pointer(stream, first.count, first.extent.start + from);
-    });
-    unpackAll(runner, packed, first, from, count);
-    packed.forEach(({ stream }, i) => {
-      frame.pointers[stream] = runner.tiles[i] as number;
-    });
-    scalars.forEach((slot, i) => {
-      frame.scalars[i] = values.numbers[slot] as number;
-    });
-    loaded.run();
-    result.set(numbersAt(owner.memory, owner.dtype, scratch, count), from);
+  classes: readonly TensorClass[],
+  numbers: StepNumbers,
+  runtime: Pick<Runtime, "runHost" | "levelByLevel">,
+  work: number,
+): ReadonlyMap<Tensor, NumericArray> {
+  const parts = classes.flatMap((owner): Part[] => {
+    const phase = owner.plan.evaluation;
+    return phase === undefined ? [] : [{ owner, phase, active: owner.tensors }];
+  });
+  const evaluated = new Map<Tensor, NumericArray>();
+  for (const call of sequence(parts, numbers, runtime)) {
+    const { owner, pass, first, last } = call;
+    if (!pass.steady.streams.some(isEvaluated)) {
+      runner.run(call);
+      continue;
+    }
+    for (const tensor of owner.tensors.slice(first.index, last.index + 1)) {
+      const { start, size } = tensor.extent;
+      runner.evaluated = work - start * bytesOf(owner.dtype);
+      if (first === last) {
+        runner.run(call);
+      } else {
+        // A run of several tensors has no number of their own: those of the first are those of all.
+        runner.runRange(call, { start, end: start + size });
+      }
+      evaluated.set(tensor, numbersAt(owner.memory, owner.dtype, work, size).slice());
+    }
   }
-  return result;
+  return evaluated;
+}
+
+function isEvaluated(stream: Stream): boolean {
+  return "array" in stream && stream.array === EVALUATED;
 }

@@ -1,6 +1,6 @@
 /** Runs passes on the processor: fills in the frames of kernels, and takes reductions from them. */
 
-import { numbersAt, WARMUP_ELEMENTS } from "../arena.ts";
+import { bytesOf, numbersAt, WARMUP_ELEMENTS } from "../arena.ts";
 import type { HostValues } from "../codegen/host.ts";
 import {
   type BackendMemory,
@@ -11,7 +11,7 @@ import {
   type LoadedKernel,
   startPartials,
 } from "../codegen/kernel.ts";
-import type { Stream, Variant } from "../codegen/passes.ts";
+import { EVALUATED, type Stream, type Variant } from "../codegen/passes.ts";
 import type { RunMatrixStage } from "./matrixStages.ts";
 import type { PassCall, Piece, Range, Runner, Runtime } from "./parts.ts";
 import type { Tensor } from "./tensor.ts";
@@ -30,6 +30,7 @@ export class Executor implements Runner {
   private readonly runMatrixStage: RunMatrixStage | undefined;
   readonly tiles: readonly number[];
 
+  evaluated = 0;
   /** Of all draws. */
   seed = 0;
   /** The key of the draws of the call that runs. */
@@ -55,7 +56,6 @@ export class Executor implements Runner {
     this.tiles = tiles;
   }
 
-  /** Runs a pass over its tensors; what it reduces stands in the first tensor's values afterwards. */
   run(call: PassCall): void {
     this.runKernels(call);
     const { owner, pass, first } = call;
@@ -134,7 +134,11 @@ export class Executor implements Runner {
     frame.base[0] = start - tensor.extent.start;
     frame.key[0] = this.key;
     for (let i = 0; i < streams.length; i++) {
-      frame.pointers[i] = tensor.owner.pointer(streams[i] as Stream, tensor.count + 1, start);
+      const stream = streams[i] as Stream;
+      frame.pointers[i] =
+        "array" in stream && stream.array === EVALUATED
+          ? this.evaluated + start * bytesOf(this.dtype)
+          : tensor.pointer(stream, tensor.count + 1, start);
     }
     packed?.forEach(({ stream }, i) => {
       frame.pointers[stream] = this.tiles[i] as number;

@@ -41,7 +41,11 @@ export interface Runner {
   readonly key: number;
   /** Where numbers of arrays in 8 bits lie while a pass runs. */
   readonly tiles: readonly number[];
+  /** Byte address that element 0 of a class has in the array that evaluation makes. */
+  evaluated: number;
   loadedOf(kernel: Kernel): LoadedKernel;
+  /** Runs a pass over its tensors; what it reduces stands in the first tensor's values afterwards. */
+  run(call: PassCall): void;
   /**
    * Runs the pass's kernels over a range of the first tensor's class and returns the partial results of its reductions.
    *
@@ -70,7 +74,13 @@ export interface Runtime {
   /** The key of the draws of a call. */
   readonly keyOf: (seed: number, path: string, t: number, call: number) => number;
   /** The parameters to evaluate with, where a phase of the plan makes them. */
-  readonly evaluate: (runner: Runner, call: PassCall, scratch: number) => NumericArray;
+  readonly evaluate: (
+    runner: Runner,
+    classes: readonly TensorClass[],
+    numbers: Readonly<Record<string, number>>,
+    runtime: Pick<Runtime, "runHost" | "levelByLevel">,
+    work: number,
+  ) => ReadonlyMap<Tensor, NumericArray>;
   /** Where state starts that is kept in fewer bits. */
   readonly encode: Encoder;
   /** A piece of a pass over arrays that are kept in 8 bits. */

@@ -1,6 +1,6 @@
 /** A leaf while it trains: where its numbers lie, its step number, and what the host keeps for it. */
 
-import { type ClassLayout, codeBytes, type Extent, numbersAt, widthOf } from "../arena.ts";
+import { bytesOf, type ClassLayout, codeBytes, type Extent, numbersAt, widthOf } from "../arena.ts";
 import { allocateValues, type HostValues, type Matrix } from "../codegen/host.ts";
 import type { BackendMemory, DType } from "../codegen/kernel.ts";
 import {
@@ -58,13 +58,6 @@ export class TensorClass {
     return (bases[array] as number) + slot * (slotBytes[array] as number) + element * width;
   }
 
-  /** Byte address from which a kernel's stream runs in step t, at an element. */
-  pointer(stream: Stream, t: number, element: number): number {
-    return "column" in stream
-      ? (this.layout.columns[stream.column] as number)
-      : this.address(stream.array, this.slotAt(stream.array, t, stream.delay), element);
-  }
-
   /** Steps of an array that outlive the current one: of the gradient's ring, all but the slot written next. */
   kept(array: number): number {
     const { slots, work } = this.plan.arrays[array] as ArraySpec;
@@ -112,6 +105,17 @@ export class Tensor {
       ]),
     );
     this.queues = owner.plan.step.host.queues.map(({ length }) => new Float64Array(length));
+  }
+
+  /** Byte address from which a kernel's stream runs in step t, at one of its elements: of columns, the number of the element's own. */
+  pointer(stream: Stream, t: number, element: number): number {
+    const { owner } = this;
+    if ("column" in stream) {
+      // A run that begins inside a row goes on there.
+      const column = (element - this.extent.start) % Math.max(this.matrix.columns, 1);
+      return (owner.layout.columns[stream.column] as number) + column * bytesOf(owner.dtype);
+    }
+    return owner.address(stream.array, owner.slotAt(stream.array, t, stream.delay), element);
   }
 
   /** What the host computes for it in a phase. */

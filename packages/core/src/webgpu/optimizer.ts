@@ -9,20 +9,12 @@
  */
 
 import { type ClassLayout, layOut } from "../arena.ts";
-import { columnsOf, GUARD, globalsOf, kernelsOf, stateBytesOf } from "../binding.ts";
+import { contentsOf, GUARD, globalsOf, kernelsOf, stateBytesOf } from "../binding.ts";
 import { runHost, valuesAt } from "../codegen/host.ts";
 import { draws, type Kernel, reductionIdentity } from "../codegen/kernel.ts";
-import {
-  EVALUATED,
-  GRADIENT,
-  PARAMS,
-  type Plan,
-  type Stream,
-  type Variant,
-} from "../codegen/passes.ts";
+import { EVALUATED, GRADIENT, PARAMS, type Plan, type Stream } from "../codegen/passes.ts";
 import { plan } from "../codegen/plan.ts";
 import { specialise } from "../codegen/specialise.ts";
-import { refreshRange } from "../codegen/windows.ts";
 import type { Changes, CompileOptions, StepOptions, StepResult } from "../compiledOptimizer.ts";
 import type { Leaf, Leaves } from "../contracts.ts";
 import { NonFiniteError, requireOneOf, requireSeed, requireThat } from "../errors.ts";
@@ -32,7 +24,9 @@ import { statisticsOf, withStatistics } from "../inspect.ts";
 import { type Optimizer, requireOptimizer, toProgram } from "../optimizer.ts";
 import { acceptGradients, type Gradients, gradientSlot } from "../runtime/gradients.ts";
 import { Numbers } from "../runtime/numbers.ts";
+import type { Piece, Range } from "../runtime/parts.ts";
 import { readingsOf } from "../runtime/readings.ts";
+import { refreshed } from "../runtime/refresh.ts";
 import { commit, levelByLevel, type Part, type PassCall, sequence } from "../runtime/sequence.ts";
 import { type Tensor, TensorClass } from "../runtime/tensor.ts";
 import {
@@ -179,9 +173,7 @@ class GpuArena {
     leaves: ConstructorParameters<typeof TensorClass>[2],
     globals: ConstructorParameters<typeof TensorClass>[5],
   ) {
-    const columns = columnsOf(classPlan);
-    const contents = { leaves, arrays: classPlan.arrays, columns, packed: 0 };
-    const { classes, bytes } = layOut([contents], "float32", 0);
+    const { classes, bytes } = layOut([contentsOf(classPlan, leaves)], "float32", 0);
     const layout = classes[0] as ClassLayout;
     this.evaluated = bytes;
     this.bytes =
@@ -464,7 +456,8 @@ class Bound implements GpuOptimizer {
     const key = draws(pass.steady.kernel) ? first.drawKey(keyOf, this.seed ?? 0, phase) : 0;
     const rowOf: number[] = [];
     for (const [row, [from, to]] of (ranges as [number, number][]).entries()) {
-      for (const [variant, begin, end] of this.pieces(first, pass, from, to)) {
+      for (const piece of this.pieces(first, pass, { start: from, end: to })) {
+        const { variant, start: begin, end } = piece;
         rowOf.push(row);
         this.recorded.push({
           kernel: variant.kernel,
@@ -501,26 +494,12 @@ class Bound implements GpuOptimizer {
     }
   }
 
-  /** A range of a pass in pieces: where windows are continued, and where they are summed anew. */
-  private pieces(
-    tensor: Tensor,
-    { steady, refresh }: PassCall["pass"],
-    from: number,
-    to: number,
-  ): (readonly [Variant, number, number])[] {
-    if (refresh === undefined) {
-      return [[steady, from, to]];
-    }
-    const [begin, end] = refreshRange(tensor.count + 1, tensor.owner.layout.elements).map((at) =>
-      Math.min(Math.max(at, from), to),
-    ) as [number, number];
-    const pieces = [
-      [steady, from, begin],
-      [refresh, begin, end],
-      [steady, end, to],
-    ] as const;
-    const filled = pieces.filter(([, first, last]) => last > first);
-    return filled.length === 0 ? [[steady, from, from]] : filled;
+  /** A range of a pass in pieces that have elements, or one that has none. */
+  private pieces(tensor: Tensor, pass: PassCall["pass"], range: Range): readonly Piece[] {
+    const whole = { variant: pass.steady, ...range };
+    const pieces = pass.refresh === undefined ? [whole] : refreshed(pass, tensor, range);
+    const filled = pieces.filter(({ start, end }) => end > start);
+    return filled.length === 0 ? [whole] : filled;
   }
 
   private pointer(
@@ -530,17 +509,9 @@ class Bound implements GpuOptimizer {
     start: number,
     age: number,
   ): number {
-    const { owner, count } = tensor;
-    if ("column" in stream) {
-      return owner.layout.columns[stream.column] as number;
-    }
-    return stream.array === EVALUATED
+    return "array" in stream && stream.array === EVALUATED
       ? (this.arenas[arena] as GpuArena).evaluated + 4 * start
-      : owner.address(
-          stream.array,
-          owner.slotAt(stream.array, count + 1 + age, stream.delay),
-          start,
-        );
+      : tensor.pointer(stream, tensor.count + 1 + age, start);
   }
 
   /** Submits what is recorded, and waits for it. */
