@@ -38,6 +38,13 @@ test("a slow one takes part in its share of the rounds, evenly spread", async ()
   expect(rounds).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
 });
 
+test("a slow one sits out the warm-ups", async () => {
+  const log: string[] = [];
+  const slow = { ...contestant("s", log), rounds: 1 };
+  await interleave([contestant("a", log), slow], { rounds: 2, warmups: 2 });
+  expect(log.join("")).toBe("aaasa");
+});
+
 test("minimum, median and spread are those of the rounds, warm-ups left out", async () => {
   const times = [99, 5, 1, 3, 2, 4];
   const [timing] = await interleave([contestant("a", [], times)], { rounds: 5, warmups: 1 });

@@ -24,7 +24,7 @@ export interface Timing {
 
 export interface InterleaveOptions {
   readonly rounds: number;
-  /** Unrecorded rounds before, default 0. */
+  /** Unrecorded rounds before, default 0; who takes part in fewer rounds than all sits them out. */
   readonly warmups?: number;
   /** Ends after the run that is under way; rounds so far are kept. */
   readonly signal?: AbortSignal;
@@ -43,7 +43,8 @@ export async function interleave(
     const order = round % 2 === 0 ? indices : indices.toReversed();
     for (const i of order) {
       const contestant = contestants[i] as Contestant;
-      const sitsOut = round >= 0 && !takesPart(round, contestant.rounds ?? rounds, rounds);
+      const share = contestant.rounds ?? rounds;
+      const sitsOut = round < 0 ? share < rounds : !takesPart(round, share, rounds);
       if (signal?.aborted || sitsOut) {
         continue;
       }
