@@ -1,6 +1,6 @@
 import { Worker } from "node:worker_threads";
 import { type Leaves, mulberry32 } from "@adastra/core";
-import { lax } from "@jax-js/jax";
+import { numpy as np } from "@jax-js/jax";
 import { build } from "esbuild";
 import { describe, expect, test } from "vitest";
 import {
@@ -233,34 +233,39 @@ describe("reports", () => {
 });
 
 describe("a primitive without a lowering rule", () => {
-  // Convolution is not in `nn` yet: reached through jax-js.
-  const tree = { kernel: normal(1, [1, 1, 3]) };
-  const example = { signal: normal(2, [1, 1, 8]) };
-  const loss = ({ kernel }: { kernel: Value }, { signal }: { signal: Value }): Value =>
-    TracedValue.own(
-      lax.conv(TracedValue.lend(signal), TracedValue.lend(kernel), [1], "VALID"),
-    ).sum();
+  // The Cholesky factor of [[w]] is √w.
+  const tree = { w: { shape: [1, 1], data: Float32Array.of(4) } };
+  const example = { x: { shape: [1], data: Float32Array.of(3) } };
+  const loss = ({ w }: { w: Value }, { x }: { x: Value }): Value =>
+    TracedValue.own(np.linalg.cholesky(TracedValue.lend(w)))
+      .mul(x)
+      .sum();
 
-  test("is an error that names it", async () => {
-    await expect(compile(loss, { params: tree, example })).rejects.toMatchObject({
+  test("is an error that names it, without fallback", async () => {
+    await expect(compile(loss, { params: tree, example, fallback: false })).rejects.toMatchObject({
       name: "UnsupportedOpError",
       code: "UNSUPPORTED_OP",
-      primitive: "conv",
+      primitive: "cholesky",
       message:
-        'compile: backend "cpu" must have a lowering rule for every primitive, got "conv"; pass backend: "jax" or fallback: true',
+        'compile: backend "cpu" must have a lowering rule for every primitive, got "cholesky"; pass backend: "jax" or leave out fallback: false',
     });
   });
 
-  test("runs on jax-js with fallback", async () => {
-    const compiled = await compile(loss, { params: tree, example, fallback: true });
-    expect(compiled.report).toEqual({ backend: "jax" });
+  test("moves the whole graph to jax-js and says so once", async () => {
+    const messages: string[] = [];
+    const compiled = await compile(loss, {
+      params: tree,
+      example,
+      warn: (message) => messages.push(message),
+    });
+    expect(compiled.report).toEqual({ backend: "jax", unsupported: "cholesky" });
+    expect(messages).toEqual([
+      'compile: backend "cpu" has no rule for "cholesky", so all of it runs on jax-js, which is slower; pass fallback: false to refuse that',
+    ]);
     const gradients = zerosLike(tree);
     await compiled.run(example, tree, gradients);
-    const sums = [0, 1, 2].map((start) =>
-      example.signal.data.subarray(start, start + 6).reduce((sum, value) => sum + value, 0),
-    );
-    // Sums of six float32 numbers.
-    expectClose(gradients["kernel"]!.data, sums, 1e-6);
+    // 3 / (2 √4)
+    expect(gradients["w"]!.data[0]).toBe(0.75);
   });
 });
 

@@ -43,8 +43,10 @@ export interface CompileOptions<P, B> {
   readonly backend?: BackendName;
   /** Threads of the CPU backend, at least 1; default 1. */
   readonly threads?: number;
-  /** Run on `"jax"` if the model uses a primitive `"cpu"` has no rule for; default false: throw. */
+  /** Run all of it on `"jax"` if it uses a primitive `"cpu"` has no rule for; default true, false throws. */
   readonly fallback?: boolean;
+  /** Told in one sentence when that happens, naming the primitive; default `console.warn`. */
+  readonly warn?: (message: string) => void;
   /** Times the stages of compilation in the report. */
   readonly clock?: Clock;
 }
@@ -52,6 +54,8 @@ export interface CompileOptions<P, B> {
 /** What was compiled, and how long each stage took where a clock was passed. */
 export interface CompileReport {
   readonly backend: BackendName;
+  /** The primitive for whose sake it runs on `"jax"` instead of the backend asked for. */
+  readonly unsupported?: string;
   /** Graph nodes; undefined on backend `"jax"`. */
   readonly nodes?: number;
   readonly traceMs?: number;
@@ -83,7 +87,7 @@ export interface CompiledForward<B = BatchArrays> {
  *
  * @param loss - `(params, batch) => loss` or `=> [loss, aux]`: values in the form of `params` and
  *   `example`; the loss is a float32 scalar, aux values come back as float32 arrays by name.
- * @throws UnsupportedOpError naming the primitive without lowering rule, unless `fallback`.
+ * @throws UnsupportedOpError naming the primitive without lowering rule, if `fallback` is false.
  * @throws TypeError or RangeError if an option, a leaf or the loss is not as described.
  * @example
  * const gradient = await compile((p, { x, y }) => nn.softmaxCrossEntropy(model.apply(p, x), y), { params, example });
@@ -158,10 +162,11 @@ interface Prepared extends Pick<Trace, "outputs" | "bounds"> {
 
 async function prepare<P, B>(
   where: string,
-  { backend = "cpu", threads = 1, fallback = false, clock }: CompileOptions<P, B>,
+  options: CompileOptions<P, B>,
   signature: Signature,
   run: () => ReturnType<typeof trace>,
 ): Promise<Prepared> {
+  const { backend = "cpu", threads = 1, fallback = true, warn = console.warn, clock } = options;
   if (!(backend === "cpu" || backend === "jax")) {
     throw new RangeError(
       `${where}: \`backend\` must be one of "cpu", "jax", got "${String(backend)}"`,
@@ -180,11 +185,16 @@ async function prepare<P, B>(
     return result;
   };
   const { program, outputs, bounds, call } = await timed("traceMs", run);
-  const onJax = async (): Promise<Prepared> => {
+  const onJax = async (unsupported?: string): Promise<Prepared> => {
     const { createJaxExecutable } = await import("./backends/jax.ts");
     const slots = [...signature.params, ...signature.batch];
     const executable = await timed("sessionMs", () => createJaxExecutable(call, slots));
-    return { executable, outputs, bounds, report: { backend: "jax", ...times } };
+    return {
+      executable,
+      outputs,
+      bounds,
+      report: { backend: "jax", ...(unsupported !== undefined && { unsupported }), ...times },
+    };
   };
   if (backend === "jax") {
     return onJax();
@@ -197,7 +207,10 @@ async function prepare<P, B>(
     return { executable, outputs, bounds, report };
   } catch (error) {
     if (fallback && error instanceof UnsupportedOpError) {
-      return onJax();
+      warn(
+        `${where}: backend "${backend}" has no rule for "${error.primitive}", so all of it runs on jax-js, which is slower; pass fallback: false to refuse that`,
+      );
+      return onJax(error.primitive);
     }
     throw error;
   }

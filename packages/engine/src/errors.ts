@@ -15,7 +15,7 @@ export class UnsupportedOpError extends Error {
   constructor(primitive: string, options: { readonly cause?: Error } = {}) {
     const detail = options.cause === undefined ? "" : ` (${options.cause.message})`;
     super(
-      `compile: backend "cpu" must have a lowering rule for every primitive, got "${primitive}"${detail}; pass backend: "jax" or fallback: true`,
+      `compile: backend "cpu" must have a lowering rule for every primitive, got "${primitive}"${detail}; pass backend: "jax" or leave out fallback: false`,
       options,
     );
     this.name = "UnsupportedOpError";

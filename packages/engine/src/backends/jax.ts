@@ -5,7 +5,7 @@
  * WebGPU tuner, iterator helpers in `einsum`. Nothing is polyfilled.
  */
 
-import { init, jit, numpy as np } from "@jax-js/jax";
+import { init, type Array as JaxArray, jit, numpy as np } from "@jax-js/jax";
 import type { InputSlot } from "../signature.ts";
 import type { ArrayFunction } from "../trace/trace.ts";
 import type { Executable } from "./executable.ts";
@@ -19,16 +19,30 @@ export async function createJaxExecutable(
 ): Promise<Executable> {
   await init(DEVICE);
   const compiled = jit(call);
+  let run: ArrayFunction = compiled;
+  const evaluate = (arrays: () => JaxArray[]): JaxArray[] => {
+    try {
+      return run(...arrays());
+    } catch (error) {
+      // jit refuses routines (sort, scatter) over values that it computes itself; step by step they run.
+      if (run === call || !String(error).includes("jit: routine")) {
+        throw error;
+      }
+      run = call;
+      return run(...arrays());
+    }
+  };
   return {
     run: async (inputs, outputs) => {
-      const arrays = slots.map(({ shape, dtype }, index) =>
-        np.array(inputs[index] as Float32Array<ArrayBuffer>, {
-          shape: [...shape],
-          dtype: np[dtype],
-          device: DEVICE,
-        }),
-      );
-      const results = compiled(...arrays);
+      const arrays = (): JaxArray[] =>
+        slots.map(({ shape, dtype }, index) =>
+          np.array(inputs[index] as Float32Array<ArrayBuffer>, {
+            shape: [...shape],
+            dtype: np[dtype],
+            device: DEVICE,
+          }),
+        );
+      const results = evaluate(arrays);
       for (const [index, result] of results.entries()) {
         outputs[index]?.set((await result.data()) as Float32Array); // outputs are cast to float32
       }

@@ -10,11 +10,12 @@ import type {
   Tensor,
   TensorType,
 } from "./ir.ts";
-import { OPS, type OpName } from "./ops.ts";
+import { OPS, type OpName } from "./ops/index.ts";
 
 export class GraphBuilder {
   readonly #inputs: Port[] = [];
   readonly #nodes: Node[] = [];
+  readonly #producers = new Map<Tensor, Node>();
   readonly #constants = new Map<Tensor, ConstantData>();
   readonly #scalars = new Map<string, Tensor>();
   #count = 0;
@@ -44,14 +45,18 @@ export class GraphBuilder {
 
   scalarOf(tensor: Tensor): number | undefined {
     const data = this.#constants.get(tensor);
-    return data?.length === 1 ? data[0] : undefined;
+    return data?.length === 1 ? Number(data[0]) : undefined;
   }
 
   /** One node; its output types follow from its inputs. */
   emitAll(op: OpName, inputs: readonly Tensor[], attributes: Attributes = {}): readonly Tensor[] {
     const types = OPS[op].infer(inputs, attributes);
     const outputs = types.map((type) => this.#tensor(type));
-    this.#nodes.push({ op, inputs, attributes, outputs });
+    const node: Node = { op, inputs, attributes, outputs };
+    this.#nodes.push(node);
+    for (const tensor of outputs) {
+      this.#producers.set(tensor, node);
+    }
     return outputs;
   }
 
@@ -62,6 +67,12 @@ export class GraphBuilder {
       throw new Error(`emit: op must have an output, got ${op} without`);
     }
     return output;
+  }
+
+  /** The node of op `op` that computes `tensor`, if one does. */
+  producer(tensor: Tensor, op: OpName): Node | undefined {
+    const node = this.#producers.get(tensor);
+    return node?.op === op ? node : undefined;
   }
 
   build(outputs: readonly Port[]): Graph {
@@ -82,6 +93,8 @@ export function arrayOf(dtype: DType, value: number): ConstantData {
       return Int32Array.of(value);
     case "uint32":
       return Uint32Array.of(value);
+    case "int64":
+      return BigInt64Array.of(BigInt(value));
     case "bool":
       return Uint8Array.of(value === 0 ? 0 : 1);
   }

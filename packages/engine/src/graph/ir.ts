@@ -6,7 +6,7 @@
  * change them, they rewire nodes. What an op means stands in `ops.ts`.
  */
 
-import type { OpName } from "./ops.ts";
+import type { OpName } from "./ops/index.ts";
 import type { Attributes, TensorType } from "./types.ts";
 
 export type { Attributes, DType, TensorType } from "./types.ts";
@@ -30,7 +30,7 @@ export interface Port {
 }
 
 /** Row-major elements; bool as 0 and 1 in a Uint8Array. */
-export type ConstantData = Float32Array | Int32Array | Uint32Array | Uint8Array;
+export type ConstantData = Float32Array | Int32Array | Uint32Array | Uint8Array | BigInt64Array;
 
 export interface Graph {
   readonly inputs: readonly Port[];
@@ -45,7 +45,7 @@ export function scalarOf(
   tensor: Tensor | undefined,
 ): number | undefined {
   const data = tensor === undefined ? undefined : constants.get(tensor);
-  return data?.length === 1 ? data[0] : undefined;
+  return data?.length === 1 ? Number(data[0]) : undefined;
 }
 
 /** The graph as text, one node a line: `t7 float32[64,10] = Gemm(t1, t2) {transB: 1}`. */
@@ -57,7 +57,7 @@ export function print(graph: Graph): string {
   const line = ({ op, inputs, attributes, outputs }: Node): string => {
     const left = outputs.map((tensor) => `t${tensor.id} ${type(tensor)}`).join(", ");
     const options = Object.entries(attributes).map(([key, value]) =>
-      typeof value === "number" ? `${key}: ${value}` : `${key}: [${value.join(",")}]`,
+      typeof value === "object" ? `${key}: [${value.join(",")}]` : `${key}: ${value}`,
     );
     const braces = options.length === 0 ? "" : ` {${options.join(", ")}}`;
     return `${left} = ${op}(${inputs.map(operand).join(", ")})${braces}`;

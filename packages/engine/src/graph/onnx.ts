@@ -2,11 +2,9 @@
 
 import onnxProto from "onnx-proto";
 import type { Attributes, ConstantData, Graph, Node, Port, Tensor, TensorType } from "./ir.ts";
-import { ELEMENT_TYPE, ints, OPS, type OpName } from "./ops.ts";
+import { ELEMENT_TYPE, ints, OPS, type OpName } from "./ops/index.ts";
 
 const { AttributeProto, ModelProto } = onnxProto.onnx;
-
-const INT64 = 7; // TensorProto.DataType
 
 /** The model; inputs and outputs carry the names of the graph's ports. */
 export function encode(graph: Graph): Uint8Array {
@@ -79,7 +77,12 @@ class OperandTable {
       name = `i${this.#names.size}`;
       this.#names.set(key, name);
       const rawData = new Uint8Array(BigInt64Array.from(values, BigInt).buffer);
-      this.initializers.push({ name, dataType: INT64, dims: [values.length], rawData });
+      this.initializers.push({
+        name,
+        dataType: ELEMENT_TYPE.int64,
+        dims: [values.length],
+        rawData,
+      });
     }
     return name;
   }
@@ -105,14 +108,19 @@ function encodeNode(
 }
 
 function encodeAttributes(op: OpName, attributes: Attributes): onnxProto.onnx.IAttributeProto[] {
-  const { INT, INTS } = AttributeProto.AttributeType;
+  const { INT, INTS, STRING } = AttributeProto.AttributeType;
   return Object.entries(attributes)
     .filter(([name]) => OPS[op].attributes[name] !== "operand")
-    .map(([name, value]) =>
-      typeof value === "number"
-        ? { name, type: INT, i: value }
-        : { name, type: INTS, ints: [...value] },
-    );
+    .map(([name, value]) => {
+      switch (typeof value) {
+        case "number":
+          return { name, type: INT, i: value };
+        case "string":
+          return { name, type: STRING, s: new TextEncoder().encode(value) };
+        default:
+          return { name, type: INTS, ints: [...value] };
+      }
+    });
 }
 
 function valueInfo(name: string, { shape, dtype }: TensorType) {

@@ -2,7 +2,7 @@
 
 import { sizeOf } from "@adastra/core";
 import type { DType, Graph, Node, Tensor } from "./ir.ts";
-import { OPS } from "./ops.ts";
+import { type AttributeKind, OPS } from "./ops/index.ts";
 
 /** A pass or a rule broke the graph; always a defect of the engine, never of its input. */
 export class InvalidGraphError extends Error {
@@ -19,6 +19,7 @@ const ARRAY_OF = {
   int32: Int32Array,
   uint32: Uint32Array,
   bool: Uint8Array,
+  int64: BigInt64Array,
 } as const satisfies Record<DType, unknown>;
 
 /**
@@ -88,11 +89,7 @@ function problemOf({ op, inputs, attributes, outputs }: Node): string | undefine
   }
   for (const [name, kind] of Object.entries(spec.attributes)) {
     const value = attributes[name];
-    if (
-      !(kind === "int"
-        ? Number.isInteger(value)
-        : Array.isArray(value) && value.every(Number.isInteger))
-    ) {
+    if (!isOfKind(kind, value)) {
       return `with attribute ${name} ${JSON.stringify(value)}`;
     }
   }
@@ -109,5 +106,16 @@ function problemOf({ op, inputs, attributes, outputs }: Node): string | undefine
       : `returning ${show(outputs)} instead of ${show(types)}`;
   } catch (error) {
     return `refused: ${(error as Error).message}`; // `infer` throws RangeErrors
+  }
+}
+
+function isOfKind(kind: AttributeKind, value: unknown): boolean {
+  switch (kind) {
+    case "int":
+      return Number.isInteger(value);
+    case "string":
+      return typeof value === "string";
+    default:
+      return Array.isArray(value) && value.every(Number.isInteger);
   }
 }

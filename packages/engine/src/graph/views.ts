@@ -13,7 +13,7 @@
 import { sameShape } from "@adastra/core";
 import type { GraphBuilder } from "./builder.ts";
 import type { Attributes, Tensor } from "./ir.ts";
-import { broadcastShape, type OpName } from "./ops.ts";
+import { broadcastShape, type OpName } from "./ops/index.ts";
 
 export interface View {
   readonly tensor: Tensor;

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { runGraph } from "../../../testing/graphs.ts";
 import { GraphBuilder } from "../builder.ts";
 import type { Attributes, Graph, Tensor } from "../ir.ts";
-import { ELEMENT_TYPE, type OpName } from "../ops.ts";
+import { ELEMENT_TYPE, type OpName } from "../ops/index.ts";
 import { optimize } from "./optimize.ts";
 
 const types = [[3, 4], [4], [3, 1], [4, 3], [4, 4]] as const;

@@ -8,7 +8,7 @@ import {
   scalarOf,
   type Tensor,
 } from "../ir.ts";
-import type { OpName } from "../ops.ts";
+import type { OpName } from "../ops/index.ts";
 
 /** What a rule makes of a node of one output. */
 export type Rewrite =

@@ -5,7 +5,7 @@
 
 import { arrayOf } from "../builder.ts";
 import type { Tensor } from "../ir.ts";
-import { int, ints, type OpName } from "../ops.ts";
+import { int, ints, type OpName } from "../ops/index.ts";
 import type { RewriteRule } from "./rewrite.ts";
 
 const addNegative: RewriteRule = {

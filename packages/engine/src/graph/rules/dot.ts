@@ -8,7 +8,7 @@
  */
 
 import type { GraphBuilder } from "../builder.ts";
-import { broadcastShape } from "../ops.ts";
+import { broadcastShape } from "../ops/index.ts";
 import { broadcastTo, elementwise, isHeld, layout, pack, type View } from "../views.ts";
 import { reduce } from "./reduce.ts";
 import { at, type RuleTable } from "./rule.ts";

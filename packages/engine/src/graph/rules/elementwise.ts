@@ -2,7 +2,7 @@
 
 import type { DType, Equation } from "../../trace/program.ts";
 import type { GraphBuilder } from "../builder.ts";
-import { ELEMENT_TYPE, type OpName } from "../ops.ts";
+import { ELEMENT_TYPE, type OpName } from "../ops/index.ts";
 import { elementwise, type View } from "../views.ts";
 import { at, type Rule, type RuleTable } from "./rule.ts";
 

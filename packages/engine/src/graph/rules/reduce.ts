@@ -2,7 +2,7 @@
 
 import type { GraphBuilder } from "../builder.ts";
 import type { Tensor } from "../ir.ts";
-import type { OpName } from "../ops.ts";
+import type { OpName } from "../ops/index.ts";
 import { elementwise, isHeld, type View } from "../views.ts";
 import { at, listParam, type RuleTable } from "./rule.ts";
 
