@@ -21,10 +21,12 @@ import {
   type Signature,
   signatureOf,
 } from "./signature.ts";
+import type { Mode } from "./trace/mode.ts";
 import {
   forwardFunction,
   gradientFunction,
   type LossResult,
+  slotsOf,
   type Trace,
   type Traced,
   trace,
@@ -39,6 +41,12 @@ export interface CompileOptions<P, B> {
   readonly params: P;
   /** A batch; only names, shapes and kinds are read. Every later batch has the same. */
   readonly example: B;
+  /**
+   * What the model's layers keep beside parameters, from `model.initState`: read by every `run`, and written
+   * in place by a training `run` that succeeded. Pass the same leaves to `compile` and `compileForward`,
+   * and save them with the parameters.
+   */
+  readonly state?: Leaves<Float32Array>;
   /** Default `"cpu"`. */
   readonly backend?: BackendName;
   /** Threads of the CPU backend, at least 1; default 1. */
@@ -85,8 +93,9 @@ export interface CompiledForward<B = BatchArrays> {
  * arrays passed to `run` without a copy in between; parameters are read where they lie, which may be a
  * (not shared) WebAssembly.Memory. Backend `"cpu"` computes on the calling thread: train in a worker.
  *
- * @param loss - `(params, batch) => loss` or `=> [loss, aux]`: values in the form of `params` and
- *   `example`; the loss is a float32 scalar, aux values come back as float32 arrays by name.
+ * @param loss - `(params, batch, mode) => loss` or `=> [loss, aux]`: values in the form of `params` and
+ *   `example`, and the mode for `model.apply(params, x, mode)`; the loss is a float32 scalar, aux values
+ *   come back as float32 arrays by name.
  * @throws UnsupportedOpError naming the primitive without lowering rule, if `fallback` is false.
  * @throws TypeError or RangeError if an option, a leaf or the loss is not as described.
  * @example
@@ -94,23 +103,31 @@ export interface CompiledForward<B = BatchArrays> {
  * const { loss } = await gradient.run(batch, optimizer.params, optimizer.gradients);
  */
 export async function compile<P extends Tree, B extends BatchArrays>(
-  loss: (params: Traced<P>, batch: Traced<B>) => LossResult,
+  loss: (params: Traced<P>, batch: Traced<B>, mode: Mode) => LossResult,
   options: CompileOptions<P, B>,
 ): Promise<CompiledGradient<B>> {
-  const signature = signatureOf("compile", options.params, options.example);
-  const { executable, outputs, bounds, report } = await prepare("compile", options, signature, () =>
-    trace(signature, (notes) => gradientFunction(loss, options.params, signature, notes)),
+  const { params: tree, example, state = {} } = options;
+  const signature = signatureOf("compile", tree, example, state);
+  const { executable, outputs, kept, bounds, report } = await prepare(
+    "compile",
+    options,
+    signature,
+    () => trace(signature, (notes) => gradientFunction(loss, tree, signature, notes)),
   );
   const aux = outputs.slice(1);
   return {
     report,
     dispose: () => executable.dispose(),
     run: async (batch, params, gradients): Promise<GradientResult> => {
-      const inputs = readInputs(signature, bounds, batch, params);
+      const inputs = readInputs(signature, bounds, batch, params, state);
       const targets = readLeaves("run", "gradients", signature.params, gradients);
       const value = new Float32Array(1);
       const auxData = aux.map(({ shape }) => new Float32Array(sizeOf(shape)));
-      await executable.run(inputs, [value, ...auxData, ...targets]);
+      const after = kept.map((path) => new Float32Array(state[path]?.data.length ?? 0));
+      await executable.run(inputs, [value, ...auxData, ...targets, ...after]);
+      kept.forEach((path, i) => {
+        state[path]?.data.set(after[i] as Float32Array); // of the same length, just made
+      });
       return {
         loss: value[0] as number,
         aux: Object.fromEntries(aux.map(({ name }, i) => [name, auxData[i] as Float32Array])),
@@ -122,27 +139,28 @@ export async function compile<P extends Tree, B extends BatchArrays>(
 /**
  * Compiles a function without gradients: logits, or metrics of a test batch.
  *
- * @param forward - `(params, batch) => ({ name: value, ... })`; results come back as float32.
+ * @param forward - `(params, batch, mode) => ({ name: value, ... })`; results come back as float32.
  * @throws As `compile`.
  * @example
  * const evaluate = await compileForward((p, { x, y }) => ({ correct: nn.correct(model.apply(p, x), y).sum() }), { params, example });
  */
 export async function compileForward<P extends Tree, B extends BatchArrays>(
-  forward: (params: Traced<P>, batch: Traced<B>) => Readonly<Record<string, Value>>,
+  forward: (params: Traced<P>, batch: Traced<B>, mode: Mode) => Readonly<Record<string, Value>>,
   options: CompileOptions<P, B>,
 ): Promise<CompiledForward<B>> {
-  const signature = signatureOf("compileForward", options.params, options.example);
+  const { params: tree, example, state = {} } = options;
+  const signature = signatureOf("compileForward", tree, example, state);
   const { executable, outputs, bounds, report } = await prepare(
     "compileForward",
     options,
     signature,
-    () => trace(signature, (notes) => forwardFunction(forward, options.params, signature, notes)),
+    () => trace(signature, (notes) => forwardFunction(forward, tree, signature, notes)),
   );
   return {
     report,
     dispose: () => executable.dispose(),
     run: async (batch, params) => {
-      const inputs = readInputs(signature, bounds, batch, params);
+      const inputs = readInputs(signature, bounds, batch, params, state);
       const leaves = outputs.map(({ shape }) => ({ shape, data: new Float32Array(sizeOf(shape)) }));
       await executable.run(
         inputs,
@@ -155,7 +173,7 @@ export async function compileForward<P extends Tree, B extends BatchArrays>(
   };
 }
 
-interface Prepared extends Pick<Trace, "outputs" | "bounds"> {
+interface Prepared extends Pick<Trace, "outputs" | "kept" | "bounds"> {
   readonly executable: Executable;
   readonly report: CompileReport;
 }
@@ -184,15 +202,15 @@ async function prepare<P, B>(
     }
     return result;
   };
-  const { program, outputs, bounds, call } = await timed("traceMs", run);
+  const { program, call, ...traced } = await timed("traceMs", run);
   const onJax = async (unsupported?: string): Promise<Prepared> => {
     const { createJaxExecutable } = await import("./backends/jax.ts");
-    const slots = [...signature.params, ...signature.batch];
-    const executable = await timed("sessionMs", () => createJaxExecutable(call, slots));
+    const executable = await timed("sessionMs", () =>
+      createJaxExecutable(call, slotsOf(signature)),
+    );
     return {
       executable,
-      outputs,
-      bounds,
+      ...traced,
       report: { backend: "jax", ...(unsupported !== undefined && { unsupported }), ...times },
     };
   };
@@ -204,7 +222,7 @@ async function prepare<P, B>(
     const { createCpuExecutable } = await import("./backends/cpu.node.ts");
     const executable = await timed("sessionMs", () => createCpuExecutable(graph, threads));
     const report = { backend, nodes: graph.nodes.length, ...times };
-    return { executable, outputs, bounds, report };
+    return { executable, ...traced, report };
   } catch (error) {
     if (fallback && error instanceof UnsupportedOpError) {
       warn(
@@ -221,12 +239,17 @@ function readInputs(
   bounds: ReadonlyMap<string, number>,
   batch: BatchArrays,
   params: Leaves,
+  state: Leaves,
 ): InputData[] {
   const arrays = readBatch("run", signature.batch, batch);
   signature.batch.forEach((slot, index) => {
     checkLabels(slot, arrays[index] as InputData, bounds.get(slot.name));
   });
-  return [...readLeaves("run", "params", signature.params, params), ...arrays];
+  return [
+    ...readLeaves("run", "params", signature.params, params),
+    ...arrays,
+    ...readLeaves("run", "state", signature.state, state),
+  ];
 }
 
 /** A label without a class would add nothing to the loss, and hide. */

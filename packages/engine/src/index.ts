@@ -13,6 +13,7 @@ export {
 } from "./compile.ts";
 export { BatchShapeError, UnsupportedOpError } from "./errors.ts";
 export type { BatchArray, BatchArrays } from "./signature.ts";
+export type { Mode } from "./trace/mode.ts";
 export type { LossResult, Traced } from "./trace/trace.ts";
 export type { ReduceOptions, Value } from "./trace/value.ts";
 export { nn };

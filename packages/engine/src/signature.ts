@@ -29,15 +29,24 @@ export interface InputSlot {
 export interface Signature {
   readonly params: readonly InputSlot[];
   readonly batch: readonly InputSlot[];
+  /** What layers keep, by path. */
+  readonly state: readonly InputSlot[];
 }
 
-/** Reads the shapes of `params` and `example`, refusing whatever no graph could be compiled for. */
-export function signatureOf(where: string, params: Tree, example: BatchArrays): Signature {
-  const slots = Object.entries(flatten(params)).map(([path, { shape, data }]): InputSlot => {
-    requireFloat32(where, path, data);
-    requireSize(where, `leaf "${path}"`, shape, data.length);
-    return { name: path, shape: [...shape], dtype: "float32" };
-  });
+/** Reads shapes, refusing whatever no graph could be compiled for. */
+export function signatureOf(
+  where: string,
+  params: Tree,
+  example: BatchArrays,
+  state: Leaves = {},
+): Signature {
+  const slotsOf = (leaves: Leaves): InputSlot[] =>
+    Object.entries(leaves).map(([path, { shape, data }]) => {
+      requireFloat32(where, path, data);
+      requireSize(where, `leaf "${path}"`, shape, data.length);
+      return { name: path, shape: [...shape], dtype: "float32" };
+    });
+  const slots = slotsOf(flatten(params));
   if (slots.length === 0) {
     throw new RangeError(`${where}: \`params\` must hold at least one leaf, got none`);
   }
@@ -51,7 +60,7 @@ export function signatureOf(where: string, params: Tree, example: BatchArrays): 
     requireSize(where, `example "${name}"`, shape, data.length);
     return { name, shape: [...shape], dtype: data instanceof Int32Array ? "int32" : "float32" };
   });
-  return { params: slots, batch };
+  return { params: slots, batch, state: slotsOf(state) };
 }
 
 /** The arrays of `leaves` in slot order; `role` names the argument in messages. */

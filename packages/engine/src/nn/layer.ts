@@ -7,8 +7,9 @@
 
 import { type Leaf, type Leaves, type Random, sizeOf } from "@adastra/core";
 import { showShape } from "../errors.ts";
+import { EVALUATION, type Mode } from "../trace/mode.ts";
 import { Value } from "../trace/value.ts";
-import type { Initializer } from "./initializers.ts";
+import { type Fans, fansOf, type Initializer } from "./initializers.ts";
 
 /** Values of parameters: nested records, or flat by path. */
 export type ParamValues = { readonly [key: string]: Value | ParamValues };
@@ -17,6 +18,20 @@ export type ParamValues = { readonly [key: string]: Value | ParamValues };
 export interface ParamSpec {
   readonly shape: readonly number[];
   readonly init: Initializer;
+  /** Inputs and outputs of one unit; default those of a kernel of shape [..., in, out]. */
+  readonly fans?: Fans;
+}
+
+/** What a layer's `forward` is given beside its input: paths are within the layer. */
+export interface Scope {
+  readonly training: boolean;
+  param(path: string): Value;
+  /** What the layer kept at `path`. */
+  state(path: string): Value;
+  /** What it keeps from now on. */
+  keep(path: string, value: Value): void;
+  /** The scope of a layer inside this one. */
+  within(name: string): Scope;
 }
 
 /** What a new kind of layer states. Shapes leave out the batch axis. */
@@ -24,9 +39,10 @@ export interface LayerDefinition {
   /** Kind of layer, the prefix of its parameters in a `sequential`: `dense` gives `dense1/`, `dense2/`. */
   readonly kind: string;
   params(inputShape: readonly number[]): Readonly<Record<string, ParamSpec>>;
+  /** What the layer keeps beside parameters, such as running statistics; default nothing. */
+  state?(inputShape: readonly number[]): Readonly<Record<string, ParamSpec>>;
   outputShape(inputShape: readonly number[]): readonly number[];
-  /** `param` looks a parameter up by its path within this layer. */
-  forward(param: (path: string) => Value, x: Value): Value;
+  forward(scope: Scope, x: Value): Value;
 }
 
 export interface Layer extends LayerDefinition {
@@ -35,38 +51,56 @@ export interface Layer extends LayerDefinition {
    * generator, forked by path: adding a layer changes no other layer's draw.
    */
   init(random: Random, inputShape: readonly number[]): Leaves<Float32Array>;
-  /** The layer's output for `x` of shape [batch, ...inputShape]. */
-  apply(params: ParamValues, x: Value): Value;
+  /** Initial state, drawn as parameters are; empty for layers that keep nothing. */
+  initState(random: Random, inputShape: readonly number[]): Leaves<Float32Array>;
+  /**
+   * The layer's output for `x` of shape [batch, ...inputShape].
+   *
+   * @param mode - What the loss or forward function got as its third argument; default evaluation
+   *   without state.
+   */
+  apply(params: ParamValues, x: Value, mode?: Mode): Value;
 }
 
 export function defineLayer(definition: LayerDefinition): Layer {
   return {
     ...definition,
-    init: (random, inputShape) => {
-      const leaves: Record<string, Leaf<Float32Array>> = {};
-      for (const [path, { shape, init }] of Object.entries(definition.params(inputShape))) {
-        const data = init(random.fork(path), shape);
-        if (data.length !== sizeOf(shape)) {
-          throw new RangeError(
-            `init: initializer of "${path}" must return ${sizeOf(shape)} elements for ${showShape(shape)}, got ${data.length}`,
-          );
-        }
-        leaves[path] = { shape, data };
+    init: (random, inputShape) => drawAll(random, definition.params(inputShape)),
+    initState: (random, inputShape) => drawAll(random, definition.state?.(inputShape) ?? {}),
+    apply: (params, x, mode = EVALUATION) =>
+      definition.forward(scopeOf(flattenValues(params), mode, ""), x),
+  };
+}
+
+function drawAll(random: Random, specs: Readonly<Record<string, ParamSpec>>): Leaves<Float32Array> {
+  const leaves: Record<string, Leaf<Float32Array>> = {};
+  for (const [path, { shape, init, fans }] of Object.entries(specs)) {
+    const data = init(random.fork(path), shape, fans ?? fansOf(shape));
+    if (data.length !== sizeOf(shape)) {
+      throw new RangeError(
+        `init: initializer of "${path}" must return ${sizeOf(shape)} elements for ${showShape(shape)}, got ${data.length}`,
+      );
+    }
+    leaves[path] = { shape, data };
+  }
+  return leaves;
+}
+
+function scopeOf(values: ReadonlyMap<string, Value>, mode: Mode, prefix: string): Scope {
+  return {
+    training: mode.training,
+    param: (path) => {
+      const value = values.get(prefix + path);
+      if (value === undefined) {
+        throw new RangeError(
+          `apply: \`params\` must hold "${prefix}${path}", got ${[...values.keys()].map((key) => `"${key}"`).join(", ") || "none"}`,
+        );
       }
-      return leaves;
+      return value;
     },
-    apply: (params, x) => {
-      const values = flattenValues(params);
-      return definition.forward((path) => {
-        const value = values.get(path);
-        if (value === undefined) {
-          throw new RangeError(
-            `apply: \`params\` must hold "${path}", got ${[...values.keys()].map((key) => `"${key}"`).join(", ") || "none"}`,
-          );
-        }
-        return value;
-      }, x);
-    },
+    state: (path) => mode.state(path),
+    keep: (path, value) => mode.keep(path, value),
+    within: (name) => scopeOf(values, mode.within(name), `${prefix}${name}/`),
   };
 }
 

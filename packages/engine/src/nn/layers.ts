@@ -37,9 +37,9 @@ export function dense(units: number, options: DenseOptions = {}): Layer {
       };
     },
     outputShape: (inputShape) => [...inputShape.slice(0, -1), units],
-    forward: (param, x) => {
-      const product = x.matmul(param("kernel"));
-      return bias ? product.add(param("bias")) : product;
+    forward: (scope, x) => {
+      const product = x.matmul(scope.param("kernel"));
+      return bias ? product.add(scope.param("bias")) : product;
     },
   });
 }
@@ -75,36 +75,5 @@ export function flatten(): Layer {
     params: () => ({}),
     outputShape: (inputShape) => [sizeOf(inputShape)],
     forward: (_, x) => x.reshape([x.shape[0] ?? 1, sizeOf(x.shape.slice(1))]),
-  });
-}
-
-/** Layers one after the other; parameters under `<kind><n>/`, counted from 1 for each kind. */
-export function sequential(...layers: readonly Layer[]): Layer {
-  const counts = new Map<string, number>();
-  const named = layers.map((layer) => {
-    const count = (counts.get(layer.kind) ?? 0) + 1;
-    counts.set(layer.kind, count);
-    return { name: `${layer.kind}${count}`, layer };
-  });
-  return defineLayer({
-    kind: "sequential",
-    params: (inputShape) => {
-      const specs: Record<string, ParamSpec> = {};
-      let shape = inputShape;
-      for (const { name, layer } of named) {
-        for (const [path, spec] of Object.entries(layer.params(shape))) {
-          specs[`${name}/${path}`] = spec;
-        }
-        shape = layer.outputShape(shape);
-      }
-      return specs;
-    },
-    outputShape: (inputShape) =>
-      named.reduce((shape, { layer }) => layer.outputShape(shape), inputShape),
-    forward: (param, x) =>
-      named.reduce(
-        (value, { name, layer }) => layer.forward((path) => param(`${name}/${path}`), value),
-        x,
-      ),
   });
 }

@@ -194,8 +194,9 @@ describe("parameters", () => {
   test("initialisers have the variance they state", () => {
     const variance = (data: Float32Array) => data.reduce((sum, w) => sum + w * w, 0) / data.length;
     const shape = [200, 300];
-    const glorot = nn.glorotUniform(mulberry32(1), shape);
-    const he = nn.heNormal(mulberry32(1), shape);
+    const fans = { in: 200, out: 300 };
+    const glorot = nn.glorotUniform(mulberry32(1), shape, fans);
+    const he = nn.heNormal(mulberry32(1), shape, fans);
     // 60,000 draws: the standard error of a variance is below 0.6 %.
     const tolerance = 0.03;
     expect(Math.abs(variance(glorot) / (2 / 500) - 1)).toBeLessThan(tolerance);

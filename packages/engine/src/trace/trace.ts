@@ -10,6 +10,7 @@ import { type Array as JaxArray, makeJaxpr, numpy as np, valueAndGrad } from "@j
 import { showShape } from "../errors.ts";
 import type { InputSlot, Signature } from "../signature.ts";
 import { toProgram } from "./jaxpr.ts";
+import { Mode } from "./mode.ts";
 import type { DType, Program } from "./program.ts";
 import { Value } from "./value.ts";
 
@@ -34,6 +35,8 @@ export interface Trace {
   readonly program: Program;
   /** Outputs a caller names: loss and aux values, or a forward function's results. */
   readonly outputs: readonly OutputSlot[];
+  /** Paths of the state that a training step changes; their values are the last outputs. */
+  readonly kept: readonly string[];
   /** Batch inputs used as class labels, each with the number of classes. */
   readonly bounds: ReadonlyMap<string, number>;
 }
@@ -41,22 +44,27 @@ export interface Trace {
 /** While tracing, functions note here what their caller needs to know besides arrays. */
 interface Notes {
   outputs: OutputSlot[];
+  kept: string[];
   readonly bounds: Map<string, number>;
 }
 
-/** `[loss, ...aux, ...gradients]` of a loss; gradients in the signature's order. */
+/** `[loss, ...aux, ...gradients, ...kept]` of a loss; gradients in the signature's order. */
 export function gradientFunction<P extends Tree, B>(
-  loss: (params: Traced<P>, batch: Traced<B>) => LossResult,
+  loss: (params: Traced<P>, batch: Traced<B>, mode: Mode) => LossResult,
   params: P,
   signature: Signature,
   notes: Notes,
 ): ArrayFunction {
   return (...arrays) => {
-    const batch = batchValues(signature.batch, arrays.slice(signature.params.length), notes);
+    const inputs = apart(signature, arrays);
+    const batch = batchValues(signature.batch, inputs.batch, notes);
+    const state = stateValues(signature.state, inputs.state);
     const differentiable = (leaves: JaxArray[]): [JaxArray, JaxArray[]] => {
+      const mode = new Mode(true, state);
       const result = loss(
         paramValues(params, signature.params, leaves) as Traced<P>, // same keys, leaf by leaf
         batch as Traced<B>, // same keys, by construction of the signature
+        mode,
       );
       const [scalar, aux] = result instanceof Value ? [result, {}] : readPair(result);
       if (!(scalar.shape.length === 0 && scalar.dtype === "float32")) {
@@ -66,31 +74,36 @@ export function gradientFunction<P extends Tree, B>(
       }
       const named = namedValues("aux", aux);
       notes.outputs = [{ name: "loss", shape: [] }, ...named.slots];
-      return [Value.lend(scalar), named.arrays];
+      const kept = [...Mode.kept(mode)];
+      notes.kept = kept.map(([path]) => path);
+      return [Value.lend(scalar), [...named.arrays, ...kept.map(([, value]) => Value.lend(value))]];
     };
-    const leaves = arrays.slice(0, signature.params.length);
-    const [[value, aux], gradients] = valueAndGrad(differentiable, { hasAux: true })(leaves) as [
+    const [[value, rest], gradients] = valueAndGrad(differentiable, { hasAux: true })(
+      inputs.params,
+    ) as [
       [JaxArray, JaxArray[]],
       JaxArray[], // jax-js's types lose that a gradient has the form of its argument
     ];
-    return [value, ...aux, ...gradients];
+    const named = notes.outputs.length - 1;
+    return [value, ...rest.slice(0, named), ...gradients, ...rest.slice(named)];
   };
 }
 
 /** The results of a forward function, by name, as float32. */
 export function forwardFunction<P extends Tree, B>(
-  forward: (params: Traced<P>, batch: Traced<B>) => Readonly<Record<string, Value>>,
+  forward: (params: Traced<P>, batch: Traced<B>, mode: Mode) => Readonly<Record<string, Value>>,
   params: P,
   signature: Signature,
   notes: Notes,
 ): ArrayFunction {
   return (...arrays) => {
-    const count = signature.params.length;
+    const inputs = apart(signature, arrays);
     const named = namedValues(
       "result",
       forward(
-        paramValues(params, signature.params, arrays.slice(0, count)) as Traced<P>, // same keys
-        batchValues(signature.batch, arrays.slice(count), notes) as Traced<B>, // same keys
+        paramValues(params, signature.params, inputs.params) as Traced<P>, // same keys
+        batchValues(signature.batch, inputs.batch, notes) as Traced<B>, // same keys
+        new Mode(false, stateValues(signature.state, inputs.state)),
       ),
     );
     notes.outputs = named.slots;
@@ -103,11 +116,10 @@ export function trace(
   signature: Signature,
   build: (notes: Notes) => ArrayFunction,
 ): Trace & { readonly call: ArrayFunction } {
-  const notes: Notes = { outputs: [], bounds: new Map() };
+  const notes: Notes = { outputs: [], kept: [], bounds: new Map() };
   const call = build(notes);
-  const inputs = [...signature.params, ...signature.batch];
-  const program = traceArrays(call, inputs);
-  return { program, outputs: notes.outputs, bounds: notes.bounds, call };
+  const program = traceArrays(call, slotsOf(signature));
+  return { program, outputs: notes.outputs, kept: notes.kept, bounds: notes.bounds, call };
 }
 
 /** The program of a function of arrays; only shapes and dtypes of `inputs` are used. */
@@ -122,6 +134,30 @@ export function traceArrays(
   } finally {
     closed.dispose();
   }
+}
+
+/** Every input in the order of a traced function. */
+export function slotsOf({ params, batch, state }: Signature): InputSlot[] {
+  return [...params, ...batch, ...state];
+}
+
+function apart(
+  { params, batch }: Signature,
+  arrays: readonly JaxArray[],
+): Readonly<Record<keyof Signature, JaxArray[]>> {
+  const [afterParams, afterBatch] = [params.length, params.length + batch.length];
+  return {
+    params: arrays.slice(0, afterParams),
+    batch: arrays.slice(afterParams, afterBatch),
+    state: arrays.slice(afterBatch),
+  };
+}
+
+function stateValues(
+  slots: readonly InputSlot[],
+  arrays: readonly JaxArray[],
+): ReadonlyMap<string, Value> {
+  return new Map(slots.map(({ name }, i) => [name, Value.own(arrays[i] as JaxArray)]));
 }
 
 function batchValues(

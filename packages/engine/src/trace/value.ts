@@ -7,7 +7,7 @@
  * a record of an operation and holds no memory.
  */
 
-import { type Array as JaxArray, lax, numpy as np } from "@jax-js/jax";
+import { type Array as JaxArray, lax, numpy as np, random } from "@jax-js/jax";
 import type { DType } from "./program.ts";
 
 /** Index bounds that a batch input must keep, `0 <= element < bound`; found while tracing, checked by `run`. */
@@ -18,6 +18,30 @@ export interface ReduceOptions {
   readonly axis?: number | readonly number[];
   /** Keep reduced axes with extent 1; default false. */
   readonly keepDims?: boolean;
+}
+
+/** Where the windows of a convolution or pooling lie; one number an axis, or one for all. */
+export interface WindowOptions {
+  /** Steps between windows; default 1. */
+  readonly strides?: number | readonly number[];
+  /**
+   * Zeros around the input: `"same"` so that stride 1 keeps extents, `"valid"` none (default), one number
+   * for all sides, or [before, after] for each axis.
+   */
+  readonly padding?: Padding;
+  /** Steps between the elements of a window; default 1. */
+  readonly dilation?: number | readonly number[];
+}
+
+export type Padding =
+  | "same"
+  | "valid"
+  | number
+  | readonly (readonly [before: number, after: number])[];
+
+export interface ConvOptions extends WindowOptions {
+  /** Groups of channels that are convolved apart; default 1. */
+  readonly groups?: number;
 }
 
 /** An array of a traced computation; binary operations broadcast as NumPy's do. */
@@ -99,6 +123,27 @@ export class Value {
     return Value.own(np.tanh(this.#array.ref));
   }
 
+  sin(): Value {
+    return Value.own(np.sin(this.#array.ref));
+  }
+
+  cos(): Value {
+    return Value.own(np.cos(this.#array.ref));
+  }
+
+  abs(): Value {
+    return Value.own(np.abs(this.#array.ref));
+  }
+
+  /** 1 / (1 + exp(-x)). */
+  sigmoid(): Value {
+    return this.neg().exp().add(1).reciprocal();
+  }
+
+  reciprocal(): Value {
+    return Value.own(np.reciprocal(this.#array.ref));
+  }
+
   /**
    * Rectifier: x where x > 0, else 0; NaN stays NaN.
    *
@@ -122,12 +167,21 @@ export class Value {
     return Value.own(np.maximum(this.#array.ref, Value.lend(other)));
   }
 
+  /** Elementwise minimum; where both are equal, the gradient goes to this operand. */
+  minimum(other: Value | number): Value {
+    return Value.own(np.minimum(this.#array.ref, Value.lend(other)));
+  }
+
   equal(other: Value | number): Value {
     return Value.own(np.equal(this.#array.ref, Value.lend(other)));
   }
 
   lessEqual(other: Value | number): Value {
     return Value.own(np.lessEqual(this.#array.ref, Value.lend(other)));
+  }
+
+  less(other: Value | number): Value {
+    return Value.own(np.less(this.#array.ref, Value.lend(other)));
   }
 
   /** `this` where true, elsewhere: `condition.select(a, b)` is a where condition holds, else b. */
@@ -164,7 +218,71 @@ export class Value {
     return Value.own(np.transpose(this.#array.ref, [...permutation]));
   }
 
-  cast(dtype: "float32" | "int32" | "bool"): Value {
+  /** NumPy's broadcast to `shape`. */
+  broadcastTo(shape: readonly number[]): Value {
+    return Value.own(np.broadcastTo(this.#array.ref, [...shape]));
+  }
+
+  /** Elements from `start` up to before `end` along `axis`. */
+  slice(axis: number, start: number, end: number): Value {
+    const ranges = this.shape.map((_, i): [] | [number, number] =>
+      i === wrap(axis, this.shape.length) ? [start, end] : [],
+    );
+    return Value.own(this.#array.ref.slice(...ranges));
+  }
+
+  /** Parts of equal extent along `axis`. */
+  split(count: number, axis: number): readonly Value[] {
+    return np.split(this.#array.ref, count, axis).map((part) => Value.own(part));
+  }
+
+  /** Zeros before and after each axis. */
+  pad(widths: readonly (readonly [before: number, after: number])[]): Value {
+    const each = widths.map(([before, after]): [number, number] => [before, after]);
+    return Value.own(np.pad(this.#array.ref, each));
+  }
+
+  /**
+   * Slices of this along its first axis at int32 `indices`: a table's rows. Indices that are a batch input
+   * are checked by `run`.
+   */
+  take(indices: Value): Value {
+    Value.requireBelow(indices, this.shape[0] ?? 0);
+    return Value.own(this.#array.ref.slice(indices.#array.ref));
+  }
+
+  /**
+   * Cross-correlation, as machine learning calls convolution: this [N, C, ...xs] with a kernel
+   * [K, C / groups, ...ks] to [N, K, ...ys].
+   *
+   *     y[n, k, p] = Σ_c Σ_t x[n, c, s p + d t − before] w[k, c, t]
+   */
+  conv(kernel: Value, { groups = 1, ...options }: ConvOptions = {}): Value {
+    const window = kernel.shape.slice(2);
+    const { strides, dilation, padding } = windowsOf(window, options);
+    return Value.own(
+      lax.convGeneralDilated(this.#array.ref, kernel.#array.ref, strides, padding, {
+        rhsDilation: dilation,
+        featureGroupCount: groups,
+      }),
+    );
+  }
+
+  /** Every `step`-th element along `axis`, from the first on. */
+  every(step: number, axis: number): Value {
+    if (step === 1) {
+      return this;
+    }
+    // A window of one element steps like a slice; jax-js has no slice with steps.
+    const last = this.shape.length - 1;
+    const [from, order] = [wrap(axis, last + 1), this.shape.map((_, i) => i)];
+    const swapped = order.map((i) => (i === from ? last : i === last ? from : i));
+    const moved = np.transpose(this.#array.ref, swapped);
+    const picked = lax.reduceWindow(moved, (one) => np.sum(one), [1], [step]);
+    return Value.own(np.transpose(picked, swapped));
+  }
+
+  cast(dtype: "float32" | "int32" | "uint32" | "bool"): Value {
     return Value.own(np.astype(this.#array.ref, np[dtype]));
   }
 
@@ -177,6 +295,60 @@ export class Value {
 /** The integers 0 to `count` - 1 as int32. */
 export function iota(count: number): Value {
   return Value.own(np.arange(count));
+}
+
+/** Values end to end along `axis`. */
+export function concat(values: readonly Value[], axis: number): Value {
+  return Value.own(
+    np.concatenate(
+      values.map((value) => Value.lend(value)),
+      axis,
+    ),
+  );
+}
+
+/** Values of one shape along a new first axis. */
+export function stack(values: readonly Value[]): Value {
+  return concat(
+    values.map((value) => value.reshape([1, ...value.shape])),
+    0,
+  );
+}
+
+/** Every element `value`, float32. */
+export function full(shape: readonly number[], value: number): Value {
+  return Value.own(np.full([...shape], value));
+}
+
+/** `random.bits` of jax-js: uint32 by Threefry under a key of two uint32. */
+export function randomBits(key: Value, shape: readonly number[]): Value {
+  return Value.own(random.bits(Value.lend(key), [...shape]));
+}
+
+/** Strides, dilation and padding an axis. */
+export function windowsOf(
+  window: readonly number[],
+  { strides = 1, dilation = 1, padding = "valid" }: WindowOptions,
+): { strides: number[]; dilation: number[]; padding: [number, number][] } {
+  const each = (value: number | readonly number[]): number[] =>
+    typeof value === "number" ? window.map(() => value) : [...value];
+  const spread = each(dilation);
+  const around = (extent: number, i: number): [number, number] => {
+    if (typeof padding === "object") {
+      const [before = 0, after = 0] = padding[i] ?? [];
+      return [before, after];
+    }
+    // An even window has its middle after the half: one zero more behind.
+    const reach = padding === "same" ? (extent - 1) * (spread[i] ?? 1) : 0;
+    return typeof padding === "number"
+      ? [padding, padding]
+      : [Math.floor(reach / 2), Math.ceil(reach / 2)];
+  };
+  return { strides: each(strides), dilation: spread, padding: window.map(around) };
+}
+
+function wrap(axis: number, rank: number): number {
+  return axis < 0 ? axis + rank : axis;
 }
 
 function axesOf({ axis }: ReduceOptions): number | number[] | null {
