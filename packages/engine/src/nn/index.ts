@@ -1,6 +1,21 @@
 /** `nn`: layers, losses and metrics that know nothing of jax-js's ownership rules. */
 
 export {
+  type AttentionOptions,
+  attention,
+  type MultiHeadAttentionOptions,
+  multiHeadAttention,
+} from "./attention.ts";
+export {
+  type ConvLayerOptions,
+  conv1d,
+  conv2d,
+  type DepthwiseOptions,
+  depthwiseConv2d,
+} from "./convolution.ts";
+export { dropout } from "./dropout.ts";
+export { type EmbeddingOptions, embedding, positionEmbedding } from "./embedding.ts";
+export {
   type Fans,
   glorotUniform,
   heNormal,
@@ -20,6 +35,16 @@ export {
   type ParamValues,
   type Scope,
 } from "./layer.ts";
-export { type DenseOptions, dense, flatten, gelu, relu, tanh } from "./layers.ts";
-export { accuracy, correct, l2, meanSquaredError, softmaxCrossEntropy } from "./losses.ts";
+export { type DenseOptions, dense, flatten, gelu, relu, sigmoid, silu, tanh } from "./layers.ts";
+export { accuracy, correct, l2, meanSquaredError, softmax, softmaxCrossEntropy } from "./losses.ts";
+export {
+  type BatchNormOptions,
+  batchNorm,
+  groupNorm,
+  layerNorm,
+  type NormOptions,
+  rmsNorm,
+} from "./normalization.ts";
+export { avgPool, globalAvgPool, maxPool, type PoolOptions } from "./pooling.ts";
+export { gru, lstm, type RecurrentOptions } from "./recurrent.ts";
 export { residual, sequential } from "./sequential.ts";

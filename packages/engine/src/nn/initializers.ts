@@ -1,6 +1,7 @@
 /** Initial values of parameters, drawn from a seeded generator. */
 
 import { type Random, sizeOf } from "@adastra/core";
+import { requirePositive } from "./options.ts";
 
 /** How many inputs one unit sums, and how many units one input feeds. */
 export interface Fans {
@@ -107,10 +108,4 @@ function dot(a: Float64Array, b: Float64Array): number {
 
 function fill(shape: readonly number[], draw: () => number): Float32Array {
   return new Float32Array(sizeOf(shape)).map(draw);
-}
-
-function requirePositive(where: string, name: string, value: number): void {
-  if (!(value > 0 && value < Number.POSITIVE_INFINITY)) {
-    throw new RangeError(`${where}: \`${name}\` must be positive and finite, got ${value}`);
-  }
 }

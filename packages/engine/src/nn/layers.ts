@@ -4,6 +4,7 @@ import { sizeOf } from "@adastra/core";
 import type { Value } from "../trace/value.ts";
 import { glorotUniform, type Initializer, zeros } from "./initializers.ts";
 import { defineLayer, type Layer, type ParamSpec } from "./layer.ts";
+import { requireCount } from "./options.ts";
 
 export interface DenseOptions {
   /** Add a bias; default true. */
@@ -21,9 +22,7 @@ export interface DenseOptions {
  */
 export function dense(units: number, options: DenseOptions = {}): Layer {
   const { bias = true, kernelInit = glorotUniform, biasInit = zeros } = options;
-  if (!(Number.isSafeInteger(units) && units >= 1)) {
-    throw new RangeError(`dense: \`units\` must be an integer of at least 1, got ${units}`);
-  }
+  requireCount("dense", "units", units);
   return defineLayer({
     kind: "dense",
     params: (inputShape): Record<string, ParamSpec> => {
@@ -61,6 +60,16 @@ export function relu(): Layer {
 
 export function tanh(): Layer {
   return activation("tanh", (x) => x.tanh());
+}
+
+/** 1 / (1 + exp(-x)). */
+export function sigmoid(): Layer {
+  return activation("sigmoid", (x) => x.sigmoid());
+}
+
+/** x σ(x), also called swish. */
+export function silu(): Layer {
+  return activation("silu", (x) => x.mul(x.sigmoid()));
 }
 
 /** x Φ(x), Φ the standard normal distribution function; not the tanh approximation. */

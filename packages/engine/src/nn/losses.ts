@@ -30,6 +30,13 @@ export function softmaxCrossEntropy(logits: Value, labels: Value): Value {
   return logSum.sub(shifted).mul(labels).sum({ axis }).mean();
 }
 
+/** exp(z) / Σ exp(z) over the last axis, without overflow. */
+export function softmax(logits: Value): Value {
+  const axis = logits.shape.length - 1;
+  const powers = logits.sub(logits.max({ axis, keepDims: true }).stopGradient()).exp();
+  return powers.div(powers.sum({ axis, keepDims: true }));
+}
+
 /** Mean of (prediction − target)² over all elements; a float32 scalar. */
 export function meanSquaredError(prediction: Value, target: Value): Value {
   if (prediction.shape.join() !== target.shape.join()) {

@@ -43,9 +43,9 @@ export class Mode {
   /** What is kept at `path` after this step; only while training. */
   keep(path: string, value: Value): void {
     const before = this.state(path);
-    if (value.shape.join() !== before.shape.join() || value.dtype !== "float32") {
+    if (value.shape.join() !== before.shape.join() || value.dtype !== before.dtype) {
       throw new TypeError(
-        `keep: state "${this.#prefix}${path}" must stay float32 [${before.shape.join(", ")}], got ${value.dtype} [${value.shape.join(", ")}]`,
+        `keep: state "${this.#prefix}${path}" must stay ${before.dtype} [${before.shape.join(", ")}], got ${value.dtype} [${value.shape.join(", ")}]`,
       );
     }
     if (this.training) {

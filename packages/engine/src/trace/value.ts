@@ -274,12 +274,10 @@ export class Value {
       return this;
     }
     // A window of one element steps like a slice; jax-js has no slice with steps.
-    const last = this.shape.length - 1;
-    const [from, order] = [wrap(axis, last + 1), this.shape.map((_, i) => i)];
-    const swapped = order.map((i) => (i === from ? last : i === last ? from : i));
-    const moved = np.transpose(this.#array.ref, swapped);
-    const picked = lax.reduceWindow(moved, (one) => np.sum(one), [1], [step]);
-    return Value.own(np.transpose(picked, swapped));
+    const rank = this.shape.length;
+    const window = Array<number>(rank - wrap(axis, rank)).fill(1);
+    const strides = window.with(0, step);
+    return Value.own(lax.reduceWindow(this.#array.ref, (one) => np.sum(one), window, strides));
   }
 
   cast(dtype: "float32" | "int32" | "uint32" | "bool"): Value {

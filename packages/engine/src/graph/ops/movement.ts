@@ -52,13 +52,19 @@ export const MOVEMENT_OPS: OpTable<MovementOp> = {
       const [starts, ends, steps] = ["starts", "ends", "steps"].map((key) => ints(attributes, key));
       const sliced = [...shape];
       ints(attributes, "axes").forEach((axis, i) => {
-        const extent = shape[axis] as number;
+        const extent = shape[axis];
+        if (extent === undefined) {
+          throw new RangeError(`Slice: axes must be of ${showShape(shape)}, got ${axis}`);
+        }
         const step = steps?.[i] as number;
         // Start may be negative (from the end); an end below -extent means "past the first element".
         const from = wrap(starts?.[i] as number, extent);
         const to = (ends?.[i] as number) < -extent ? -1 : wrap(ends?.[i] as number, extent);
         sliced[axis] = Math.max(0, Math.ceil((Math.min(to, extent) - from) / step));
       });
+      if (sliced.includes(0)) {
+        throw new RangeError(`Slice: result must not be empty, got ${showShape(sliced)}`);
+      }
       return [{ shape: sliced, dtype }];
     },
   },

@@ -24,6 +24,18 @@ const choices: readonly { op: OpName; arity: number; attributes?: Attributes }[]
   { op: "Transpose", arity: 1, attributes: { perm: [1, 0] } },
   { op: "Reshape", arity: 1, attributes: { shape: [2, 6] } },
   { op: "Reshape", arity: 1, attributes: { shape: [3, 4] } },
+  { op: "Slice", arity: 1, attributes: { starts: [1], ends: [3], axes: [0], steps: [1] } },
+  { op: "Slice", arity: 1, attributes: { starts: [0], ends: [9], axes: [1], steps: [2] } },
+  {
+    op: "Slice",
+    arity: 1,
+    attributes: { starts: [0, 1], ends: [2, 9], axes: [0, 1], steps: [1, 1] },
+  },
+  {
+    op: "Slice",
+    arity: 1,
+    attributes: { starts: [-1], ends: [-(2 ** 31)], axes: [0], steps: [-1] },
+  },
   { op: "ReduceSum", arity: 1, attributes: { axes: [0], keepdims: 1 } },
   { op: "Gemm", arity: 2, attributes: { transA: 0, transB: 0 } },
   { op: "Gemm", arity: 2, attributes: { transA: 0, transB: 1 } },
@@ -96,6 +108,25 @@ describe("optimize", () => {
       { numRuns: 120, maxSkipsPerRun: 20 },
     );
     expect(compared).toBe(120);
+  });
+
+  test("a slice of a slice is one", () => {
+    const builder = new GraphBuilder();
+    const x = builder.input("x", { shape: [9, 9], dtype: "float32" });
+    const cut = (tensor: Tensor, start: number, end: number, axis: number, step: number): Tensor =>
+      builder.emit("Slice", [tensor], {
+        starts: [start],
+        ends: [end],
+        axes: [axis],
+        steps: [step],
+      });
+    const out = cut(cut(cut(x, 2, 8, 0, 1), 1, 9, 0, 2), 3, 5, 1, 1);
+    const { nodes } = optimize(builder.build([{ name: "out", tensor: out }]));
+    // Rows 3, 5, 7; the third slice meets one with steps and stays.
+    expect(nodes.map(({ attributes }) => attributes)).toEqual([
+      { starts: [3], ends: [8], axes: [0], steps: [2] },
+      { starts: [3], ends: [5], axes: [1], steps: [1] },
+    ]);
   });
 
   const rewritten = (make: (builder: GraphBuilder, x: Tensor, y: Tensor) => Tensor): string[] => {

@@ -4,7 +4,7 @@
  */
 
 import { arrayOf } from "../builder.ts";
-import type { Tensor } from "../ir.ts";
+import type { Attributes, Tensor } from "../ir.ts";
 import { int, ints, type OpName } from "../ops/index.ts";
 import type { RewriteRule } from "./rewrite.ts";
 
@@ -144,6 +144,65 @@ const reshapeTwice: RewriteRule = {
   },
 };
 
+const sliceTwice: RewriteRule = {
+  name: "slice of a slice",
+  equation: "x[a : b][c : d : s] = x[a + c : a + d : s], where neither counts from the end",
+  apply: ({ op, inputs: [x], attributes }, { producer }) => {
+    const inner = op === "Slice" ? producer(x, "Slice") : undefined;
+    const [source] = inner?.inputs ?? [];
+    if (inner === undefined || source === undefined) {
+      return undefined;
+    }
+    const outerCuts = cutsOf(attributes);
+    const innerCuts = cutsOf(inner.attributes);
+    const counted = [...outerCuts.values(), ...innerCuts.values()].every(
+      ({ start, end, step }) => start >= 0 && end >= 0 && step > 0,
+    );
+    if (!counted || ![...innerCuts.values()].every(({ step }) => step === 1)) {
+      return undefined;
+    }
+    const axes = [...new Set([...innerCuts.keys(), ...outerCuts.keys()])];
+    const cuts = axes.map((axis) => {
+      const [before, after] = [innerCuts.get(axis), outerCuts.get(axis)];
+      const shift = before?.start ?? 0;
+      return after === undefined
+        ? (before as Cut) // one of the two has the axis
+        : {
+            start: shift + after.start,
+            end: Math.min(shift + after.end, before?.end ?? Number.POSITIVE_INFINITY),
+            step: after.step,
+          };
+    });
+    return {
+      op,
+      inputs: [source],
+      attributes: {
+        starts: cuts.map(({ start }) => start),
+        ends: cuts.map(({ end }) => end),
+        axes,
+        steps: cuts.map(({ step }) => step),
+      },
+    };
+  },
+};
+
+interface Cut {
+  readonly start: number;
+  readonly end: number;
+  readonly step: number;
+}
+
+/** What a Slice does, by axis. */
+function cutsOf(attributes: Attributes): ReadonlyMap<number, Cut> {
+  const [starts, ends, steps] = ["starts", "ends", "steps"].map((name) => ints(attributes, name));
+  return new Map(
+    ints(attributes, "axes").map((axis, i) => [
+      axis,
+      { start: starts?.[i] as number, end: ends?.[i] as number, step: steps?.[i] as number },
+    ]),
+  );
+}
+
 /** Exact in IEEE float32: a float64 sum, difference, product or quotient rounds to the same float32. */
 const SCALAR_ARITHMETIC: Readonly<Partial<Record<OpName, (a: number, b: number) => number>>> = {
   Add: (a, b) => a + b,
@@ -176,4 +235,5 @@ export const REWRITE_RULES: readonly RewriteRule[] = [
   transposeProduct,
   gemmBias,
   reshapeTwice,
+  sliceTwice,
 ];

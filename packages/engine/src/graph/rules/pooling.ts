@@ -76,9 +76,9 @@ function pool(builder: GraphBuilder, x: View, windows: Windows): View {
     const picture = cutOut(builder, tensor, first, place, counts, strides);
     return builder.emit("Reshape", [picture], { shape: [1, ...lead, ...counts] });
   });
-  const all = builder.emit("Reshape", [builder.emit("Concat", pictures, { axis: 0 })], {
-    shape: [...window, ...lead, ...counts],
-  });
+  const together =
+    pictures.length === 1 ? item(pictures, 0) : builder.emit("Concat", pictures, { axis: 0 });
+  const all = builder.emit("Reshape", [together], { shape: [...window, ...lead, ...counts] });
   return transpose(viewOf(all), [...range(first + rank, rank), ...range(rank)]);
 }
 

@@ -1,0 +1,94 @@
+/** Gradients by central differences in float64: jax-js's interpreter runs the traced function on numbers. */
+
+import { type Leaves, mulberry32 } from "@adastra/core";
+import { defaultDevice, init, type Array as JaxArray, numpy as np } from "@jax-js/jax";
+import { expect } from "vitest";
+import type { BatchArrays, LossResult, Traced } from "../src/index.ts";
+import { Mode } from "../src/trace/mode.ts";
+import { Value } from "../src/trace/value.ts";
+import type { Float32Leaves } from "./arrays.ts";
+
+type Loss<B> = (params: Traced<Float32Leaves>, batch: Traced<B>, mode: Mode) => LossResult;
+
+/** A step that keeps the truncation error of a function of size 1 near 1e-10, and its rounding too. */
+const STEP = 1e-5;
+
+// Node 20 lacks Float16Array, of which jax-js asks whether a float64 array is one.
+(globalThis as { Float16Array?: unknown }).Float16Array ??= class {};
+
+/** The loss in float64: exp, erf and their like by JavaScript's own Math. */
+export async function lossInFloat64<B extends BatchArrays>(
+  loss: Loss<B>,
+  params: Leaves,
+  batch: B,
+  state: Leaves = {},
+): Promise<number> {
+  await init("cpu");
+  const before = defaultDevice();
+  defaultDevice("cpu");
+  try {
+    const values = (leaves: Leaves | BatchArrays): Map<string, Value> =>
+      new Map(
+        Object.entries(leaves).map(([path, { shape, data }]) => [
+          path,
+          Value.own(
+            data instanceof Int32Array
+              ? np.array(data as Int32Array<ArrayBuffer>, { shape: [...shape] })
+              : np.array([...data], { shape: [...shape], dtype: np.float64 }),
+          ),
+        ]),
+      );
+    const result = loss(
+      Object.fromEntries(values(params)) as Traced<Float32Leaves>,
+      Object.fromEntries(values(batch)) as unknown as Traced<B>, // the same keys
+      new Mode(true, values(state)),
+    );
+    const scalar: JaxArray = Value.lend(result instanceof Value ? result : result[0]);
+    return ((await scalar.data()) as Float64Array)[0]!;
+  } finally {
+    defaultDevice(before);
+  }
+}
+
+/**
+ * Gradients agree with central differences of the loss in float64, at `count` places of each leaf.
+ *
+ * @param tolerance - As a share of the largest difference of the leaf.
+ */
+export async function expectDifferences<B extends BatchArrays>(
+  loss: Loss<B>,
+  params: Float32Leaves,
+  batch: B,
+  gradients: Float32Leaves,
+  { tolerance, count = 6, state = {} }: { tolerance: number; count?: number; state?: Leaves },
+): Promise<void> {
+  const random = mulberry32(7);
+  const exact: Record<string, { shape: readonly number[]; data: Float64Array }> =
+    Object.fromEntries(
+      Object.entries(params).map(([path, { shape, data }]) => [
+        path,
+        { shape, data: Float64Array.from(data) },
+      ]),
+    );
+  for (const [path, { data }] of Object.entries(exact)) {
+    const places = Array.from({ length: count }, () => random.integer(data.length));
+    const expected: number[] = [];
+    for (const place of places) {
+      const at = data[place]!;
+      const shifted = async (by: number): Promise<number> => {
+        data[place] = at + by;
+        return lossInFloat64(loss, exact, batch, state);
+      };
+      expected.push(((await shifted(STEP)) - (await shifted(-STEP))) / (2 * STEP));
+      data[place] = at;
+    }
+    const scale = Math.max(1e-6, ...expected.map(Math.abs));
+    places.forEach((place, i) => {
+      const error = Math.abs(gradients[path]!.data[place]! - expected[i]!) / scale;
+      expect(
+        error,
+        `${path}[${place}]: ${gradients[path]!.data[place]} for ${expected[i]}`,
+      ).toBeLessThan(tolerance);
+    });
+  }
+}
