@@ -1,6 +1,6 @@
 /** Pooling over the axes after the channels of [batch, channels, ...xs]. */
 
-import { concat, full, type Padding, Value, windowsOf } from "../trace/value.ts";
+import { concat, full, type Padding, type Value, windowsOf } from "../trace/value.ts";
 import { defineLayer, type Layer } from "./layer.ts";
 import { eachAxis } from "./options.ts";
 

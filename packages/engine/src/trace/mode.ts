@@ -1,6 +1,6 @@
 /** What a model is told beside parameters and inputs: training or not, and what its layers keep. */
 
-import { Value } from "./value.ts";
+import type { Value } from "./value.ts";
 
 /**
  * Passed by `compile` (training) and `compileForward` (not training) to the traced function, which hands it
