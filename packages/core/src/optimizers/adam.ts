@@ -57,10 +57,18 @@ export interface AdamOptions extends DecayOptions {
  * @see Kingma & Ba 2015, Algorithm 1, https://arxiv.org/abs/1412.6980
  * @example compileOptimizer(adam(), { params, learningRate: 1e-3 })
  */
-export function adam({ b1 = 0.9, b2 = 0.999, eps = 1e-8, ...decay }: AdamOptions = {}): Optimizer {
+export function adam(options: AdamOptions = {}): Optimizer {
+  return adamAs("adam", options);
+}
+
+/** Adam under the name of a method that is built on it, for its errors and checkpoints. */
+export function adamAs(
+  name: string,
+  { b1 = 0.9, b2 = 0.999, eps = 1e-8, ...decay }: AdamOptions,
+): Optimizer {
   const state = { mu: perElement(), nu: perElement() };
   const rates = adamRates(b1, b2, eps);
-  const plain = defineOptimizer("adam", state, rates, ({ g, mu, nu, t, lr, b1, b2, eps }) => {
+  const plain = defineOptimizer(name, state, rates, ({ g, mu, nu, t, lr, b1, b2, eps }) => {
     const m = lerp(mu, g, sub(1, b1));
     const v = lerp(nu, square(g), sub(1, b2));
     return {
@@ -85,7 +93,7 @@ export interface AdamWOptions extends Omit<AdamOptions, "decoupled"> {
  * @see Loshchilov & Hutter 2019, Algorithm 2, https://arxiv.org/abs/1711.05101
  */
 export function adamw({ weightDecay = 1e-2, ...options }: AdamWOptions = {}): Optimizer {
-  return withDecay({ ...adam(options), name: "adamw" }, { weightDecay, decoupled: true });
+  return adamAs("adamw", { ...options, weightDecay, decoupled: true });
 }
 
 export interface AmsgradOptions extends AdamOptions {
@@ -107,21 +115,23 @@ export interface AmsgradOptions extends AdamOptions {
  *
  * @see Reddi, Kale & Kumar 2018, Algorithm 2, https://arxiv.org/abs/1904.09237
  */
-export function amsgrad({
-  b1 = 0.9,
-  b2 = 0.999,
-  eps = 1e-8,
-  convention = "torch",
-  ...decay
-}: AmsgradOptions = {}): Optimizer {
-  requireOneOf("amsgrad", "convention", convention, ["torch", "optax", "inplace"]);
+export function amsgrad(options: AmsgradOptions = {}): Optimizer {
+  return amsgradAs("amsgrad", options);
+}
+
+/** AMSGrad under the name of a method that is built on it. */
+export function amsgradAs(
+  name: string,
+  { b1 = 0.9, b2 = 0.999, eps = 1e-8, convention = "torch", ...decay }: AmsgradOptions,
+): Optimizer {
+  requireOneOf(name, "convention", convention, ["torch", "optax", "inplace"]);
   const inPlace = convention === "inplace";
   const state: Record<string, StateSpec> = {
     mu: perElement(),
     nu: perElement(),
     ...(inPlace ? {} : { nuMax: perElement() }),
   };
-  const growing = defineOptimizer("amsgrad", state, adamRates(b1, b2, eps), (inputs) => {
+  const growing = defineOptimizer(name, state, adamRates(b1, b2, eps), (inputs) => {
     const { g, t, lr, b1, b2, eps } = inputs;
     // `nuMax` is read only where it is declared.
     const { mu, nu, nuMax } = inputs as typeof inputs & Record<"mu" | "nu" | "nuMax", Expr>;

@@ -44,8 +44,8 @@ import {
   uniqueKey,
 } from "../optimizer.ts";
 import { withDecay } from "../transforms/weightDecay.ts";
-import { type AdamOptions, adam, amsgrad, correction } from "./adam.ts";
-import { type SgdOptions, sgd } from "./sgd.ts";
+import { type AdamOptions, adamAs, amsgradAs, correction } from "./adam.ts";
+import { type SgdOptions, sgdAs } from "./sgd.ts";
 
 export type Cdf = "bft" | "bfo" | "logistic" | "normal";
 
@@ -79,21 +79,30 @@ export interface CPropOptions {
  * @see Preechakul & Kijsirikul 2019, Algorithm 1, https://arxiv.org/abs/1912.11493
  * @example compileOptimizer(cprop(adam()), { params, learningRate: 1e-3 })
  */
-export function cprop(
-  inner: Optimizer,
-  { beta = 0.999, c = 1, eps = 1e-8, cdf = "bft" }: CPropOptions = {},
-): Optimizer {
-  requireDecay("cprop", "beta", beta);
-  requirePositive("cprop", "c", c);
-  requirePositive("cprop", "eps", eps);
-  requireOneOf("cprop", "cdf", cdf, ["bft", "bfo", "logistic", "normal"]);
+export function cprop(inner: Optimizer, options: CPropOptions = {}): Optimizer {
   requireOptimizer("cprop", "`inner`", inner);
+  return { ...conforming("cprop", inner, options), name: `cprop(${inner.name})` };
+}
+
+/** CProp around `inner`, under a name of its own. */
+function conforming(
+  name: string,
+  inner: Optimizer,
+  { beta = 0.999, c = 1, eps = 1e-8, cdf = "bft" }: CPropOptions,
+): Optimizer {
+  requireDecay(name, "beta", beta);
+  requirePositive(name, "c", c);
+  requirePositive(name, "eps", eps);
+  requireOneOf(name, "cdf", cdf, ["bft", "bfo", "logistic", "normal"]);
   const taken = { ...inner.state, ...inner.hyperparameters };
   const meanGradient = uniqueKey("meanGradient", taken);
   const meanSquare = uniqueKey("meanSquare", taken);
   // An average that the inner optimizer keeps at the same rate is one and the same: so must the rate be.
   const rates = inner.hyperparameters ?? {};
-  const known = Object.keys(rates).find((key) => rates[key]?.value === beta);
+  const rate = decayRate(beta);
+  const known = Object.keys(rates).find(
+    (key) => rates[key]?.value === beta && rates[key].check === rate.check,
+  );
   const betaKey = known ?? uniqueKey("beta", taken);
   const cKey = uniqueKey("c", taken);
   const state: Record<string, StateSpec> = {
@@ -103,9 +112,9 @@ export function cprop(
   };
   return {
     ...inner,
-    name: `cprop(${inner.name})`,
+    name,
     state,
-    hyperparameters: { ...rates, [betaKey]: decayRate(beta), [cKey]: positive(c) },
+    hyperparameters: { ...rates, [betaKey]: rate, [cKey]: positive(c) },
     step: (inputs) => {
       const { g, t } = inputs;
       const beta = inputs[betaKey] as Expr;
@@ -155,7 +164,7 @@ function twiceDistance(cdf: Cdf, z: Expr): Expr {
  * State: 8 bytes a float32 parameter, 12 with momentum.
  */
 export function cpropSgd(options: CPropOptions & SgdOptions = {}): Optimizer {
-  return { ...cprop(sgd(options), options), name: "cpropSgd" };
+  return conforming("cpropSgd", sgdAs("cpropSgd", options), options);
 }
 
 /**
@@ -169,15 +178,14 @@ export function cpropAdam({
   decoupled = false,
   amsgrad: keepMax = false,
   innerEps = 1e-8,
+  b1 = 0.9,
+  b2 = 0.999,
   ...options
 }: CPropOptions &
   Omit<AdamOptions, "eps"> & { amsgrad?: boolean; innerEps?: number } = {}): Optimizer {
-  const { b1 = 0.9, b2 = 0.999 } = options;
-  requireFlag("cpropAdam", "amsgrad", keepMax);
-  requireFlag("cpropAdam", "decoupled", decoupled);
-  requireNonNegative("cpropAdam", "weightDecay", weightDecay);
-  requireNonNegative("cpropAdam", "innerEps", innerEps);
-  const base = keepMax ? amsgrad({ b1, b2, eps: innerEps }) : adam({ b1, b2, eps: innerEps });
-  const scaled = cprop(base, options);
-  return { ...withDecay(scaled, { weightDecay, decoupled }), name: "cpropAdam" };
+  const name = "cpropAdam";
+  requireFlag(name, "amsgrad", keepMax);
+  requireNonNegative(name, "innerEps", innerEps);
+  const base = (keepMax ? amsgradAs : adamAs)(name, { b1, b2, eps: innerEps });
+  return withDecay(conforming(name, base, options), { weightDecay, decoupled });
 }

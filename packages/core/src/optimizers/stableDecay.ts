@@ -7,12 +7,19 @@
  */
 
 import { requireDecay } from "../errors.ts";
-import { div, eq, lerp, mean, mul, neg, select, sqrt, square, sub } from "../expr/build.ts";
-import { defineOptimizer, nonNegative, type Optimizer, perElement } from "../optimizer.ts";
-import { chain } from "../transforms/chain.ts";
+import { div, eq, lerp, mean, mul, neg, select, sqrt, square, sub, wrap } from "../expr/build.ts";
+import type { Expr } from "../expr/node.ts";
+import {
+  decayRate,
+  defineOptimizer,
+  type Hyperparameter,
+  nonNegative,
+  type Optimizer,
+  perElement,
+} from "../optimizer.ts";
 import { type LeafMask, masked } from "../transforms/patterns.ts";
 import { type AdamOptions, adamRates, correctedStep, correction } from "./adam.ts";
-import { type SgdOptions, sgd } from "./sgd.ts";
+import { type SgdOptions, sgdAs } from "./sgd.ts";
 
 export interface StableDecayOptions {
   /** λ, at least 0. */
@@ -72,8 +79,8 @@ export interface SgdsOptions
  *
  *     p ← p·(1 − αₜ λ (1 − τ)/(1 − μ)) + update of SGD
  *
- * State: `trace`, 4 bytes a float32 parameter; none without momentum. The hyperparameter `weightDecay` can be changed
- * while training.
+ * State: `trace`, 4 bytes a float32 parameter; none without momentum. The hyperparameters `weightDecay`, `momentum` and
+ * `dampening`, where they are not 0, can be changed while training; the decay follows them.
  *
  * @param options - those of `sgd`, `momentum` (μ) in [0, 1), default 0.9; `weightDecay` (λ) default 5e-4; `mask`.
  * @throws RangeError naming the option that is out of range.
@@ -88,15 +95,20 @@ export function sgds({
 }: SgdsOptions = {}): Optimizer {
   requireDecay("sgds", "momentum", momentum);
   const where = masked("sgds", mask);
-  const pace = (1 - dampening) / (1 - momentum);
-  const decay = defineOptimizer<never, "weightDecay">(
-    "sgds",
-    {},
-    { weightDecay: nonNegative(weightDecay) },
-    ({ g, p, lr, weightDecay: rate }) => ({
-      update: where(sub(g, mul(mul(lr, mul(rate, pace)), p)), g),
-      next: {},
-    }),
-  );
-  return { ...chain(sgd({ momentum, dampening, nesterov }), decay), name: "sgds" };
+  const inner = sgdAs("sgds", { momentum, dampening, nesterov });
+  const rates: Record<string, Hyperparameter> = {
+    ...inner.hyperparameters,
+    ...(momentum > 0 ? { momentum: decayRate(momentum) } : {}),
+    weightDecay: nonNegative(weightDecay),
+  };
+  return defineOptimizer("sgds", inner.state, rates, (inputs) => {
+    const { p, lr } = inputs;
+    /** The hyperparameter, or the option where SGD leaves it out. */
+    const rate = (key: string, option: number): Expr =>
+      key in rates ? (inputs[key] as Expr) : wrap(option);
+    const pace = div(sub(1, rate("dampening", dampening)), sub(1, rate("momentum", momentum)));
+    const decay = mul(mul(lr, mul(rate("weightDecay", weightDecay), pace)), p);
+    const { update, ...others } = inner.step(inputs);
+    return { ...others, update: where(sub(update, decay), update) };
+  });
 }

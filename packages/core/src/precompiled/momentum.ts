@@ -19,9 +19,5 @@ export function momentum({
   momentum: mu = 0.9,
   ...options
 }: PrecompiledOptions & { readonly momentum?: number }): CompiledOptimizer<"float32"> {
-  return bindPrecompiled(
-    PRECOMPILED,
-    { momentum: nonNegative(mu), dampening: nonNegative(0) },
-    options,
-  );
+  return bindPrecompiled(PRECOMPILED, { momentum: nonNegative(mu) }, options);
 }
