@@ -10,11 +10,11 @@
  */
 
 import {
+  requireCount,
   requireDecay,
   requireFlag,
   requireNonNegative,
   requireOneOf,
-  requirePositive,
   requireThat,
 } from "../errors.ts";
 import {
@@ -30,17 +30,23 @@ import {
   size,
   sqrt,
   square,
+  sub,
   sum,
 } from "../expr/build.ts";
 import { type Expr, type LeafInfo, matrixOf, type ReduceOver } from "../expr/node.ts";
 import {
+  decayRate,
   defineOptimizer,
+  type Hyperparameter,
+  nonNegative,
   type Optimizer,
   perColumn,
   perElement,
   perRow,
+  positive,
   type StateSpec,
 } from "../optimizer.ts";
+import { ownDecay } from "../transforms/weightDecay.ts";
 
 export interface AdafactorOptions {
   /** Whose defaults apply, where ε₁ joins, and whether the rate scales the decay: `"torch"` (default) or `"optax"`. */
@@ -63,7 +69,7 @@ export interface AdafactorOptions {
   readonly momentum?: number;
   /** A matrix is factored where both its sides are at least this; default 1 with torch, 128 with optax. */
   readonly minFactored?: number;
-  /** λ, at least 0, default 0: decoupled; torch multiplies it by the rate, optax does not. */
+  /** λ, at least 0, default 0 (none): decoupled; torch multiplies it by the rate, optax does not. */
   readonly weightDecay?: number;
 }
 
@@ -96,8 +102,6 @@ export function adafactor({
   weightDecay = 0,
 }: AdafactorOptions = {}): Optimizer {
   requireOneOf("adafactor", "convention", convention, ["torch", "optax"]);
-  requirePositive("adafactor", "decay", decay);
-  requirePositive("adafactor", "eps", eps);
   requireNonNegative("adafactor", "minScale", minScale);
   requireThat(
     typeof clippingThreshold === "number" && clippingThreshold > 0,
@@ -108,30 +112,41 @@ export function adafactor({
   requireFlag("adafactor", "scaleByParameter", scaleByParameter);
   requireFlag("adafactor", "relativeStep", relativeStep);
   requireDecay("adafactor", "momentum", momentum);
-  requireThat(
-    Number.isSafeInteger(minFactored) && minFactored >= 1,
-    "adafactor",
-    "`minFactored` must be an integer of at least 1",
-    minFactored,
-  );
-  requireNonNegative("adafactor", "weightDecay", weightDecay);
+  requireCount("adafactor", "minFactored", minFactored);
   const isFactored = ({ shape }: LeafInfo): boolean => {
     const { rows, columns } = matrixOf(shape);
     return shape.length > 1 && Math.min(rows, columns) >= minFactored;
   };
   const joins = convention === "optax";
+  const averages = momentum > 0;
+  const clips = clippingThreshold < Number.POSITIVE_INFINITY;
+  const decays = weightDecay > 0;
   const state: Record<string, StateSpec> = {
     nuRow: perRow(),
     nuColumn: perColumn(),
     nu: perElement(),
-    ...(momentum > 0 ? { mu: perElement() } : {}),
+    ...(averages ? { mu: perElement() } : {}),
   };
-  return defineOptimizer("adafactor", state, (inputs) => {
+  const rates: Record<string, Hyperparameter> = {
+    decay: positive(decay),
+    eps: positive(eps),
+    ...(scaleByParameter ? { minScale: nonNegative(minScale) } : {}),
+    ...(clips ? { clippingThreshold: positive(clippingThreshold) } : {}),
+    ...(averages ? { momentum: decayRate(momentum) } : {}),
+    ...ownDecay("adafactor", weightDecay),
+  };
+  return defineOptimizer("adafactor", state, rates, (inputs) => {
     const { g, p, t, lr } = inputs;
-    // `mu` is read only where it is declared.
+    // State and hyperparameters of an option are read only where they are declared.
     const { nuRow, nuColumn, nu, mu } = inputs as typeof inputs &
       Record<"nuRow" | "nuColumn" | "nu" | "mu", Expr>;
-    const w = pow(t, -decay);
+    const { decay, eps, minScale, clippingThreshold, momentum, weightDecay } =
+      inputs as typeof inputs &
+        Record<
+          "decay" | "eps" | "minScale" | "clippingThreshold" | "momentum" | "weightDecay",
+          Expr
+        >;
+    const w = pow(t, neg(decay));
     const squared = joins ? add(square(g), eps) : square(g);
     const row = lerp(nuRow, average(squared, "row"), w);
     const column = lerp(nuColumn, average(squared, "column"), w);
@@ -139,22 +154,18 @@ export function adafactor({
     const meanRow = average(row, "tensor");
     const v = byLeaf(isFactored, mul(div(row, joins ? meanRow : max(meanRow, eps)), column), whole);
     const u = div(g, joins ? sqrt(v) : max(sqrt(v), eps));
-    const clip =
-      clippingThreshold === Number.POSITIVE_INFINITY
-        ? 1
-        : max(1, div(sqrt(average(square(u), "tensor")), clippingThreshold));
+    const clip = clips ? max(1, div(sqrt(average(square(u), "tensor")), clippingThreshold)) : 1;
     const rho = relativeStep ? min(lr, div(1, sqrt(t))) : lr;
     const scale = scaleByParameter ? max(minScale, sqrt(average(square(p), "tensor"))) : 1;
     const step = mul(div(mul(scale, rho), clip), u);
-    const moved = momentum > 0 ? lerp(mu, step, 1 - momentum) : step;
-    const shrink = joins ? weightDecay : mul(lr, weightDecay);
+    const moved = averages ? lerp(mu, step, sub(1, momentum)) : step;
     return {
-      update: weightDecay === 0 ? neg(moved) : neg(add(moved, mul(shrink, p))),
+      update: neg(decays ? add(moved, mul(joins ? weightDecay : mul(lr, weightDecay), p)) : moved),
       next: {
         nuRow: byLeaf(isFactored, row, nuRow),
         nuColumn: byLeaf(isFactored, column, nuColumn),
         nu: byLeaf(isFactored, nu, whole),
-        ...(momentum > 0 ? { mu: moved } : {}),
+        ...(averages ? { mu: moved } : {}),
       },
     };
   });

@@ -9,10 +9,10 @@
  *     p ← (p + update) / (1 + αₜ λ)                  decoupled: p (1 − αₜ λ) + update
  */
 
-import { requireNonNegative, requireOneOf } from "../errors.ts";
+import { requireOneOf } from "../errors.ts";
 import { add, delay, div, le, lerp, mul, neg, select, sqrt, square, sub } from "../expr/build.ts";
 import { decayRate, defineOptimizer, type Optimizer, perElement } from "../optimizer.ts";
-import { withDecay } from "../transforms/weightDecay.ts";
+import { ownDecay, withDecay } from "../transforms/weightDecay.ts";
 import { adamRates, correction } from "./adam.ts";
 
 export interface AdanOptions {
@@ -24,7 +24,7 @@ export interface AdanOptions {
   readonly b3?: number;
   /** ε, at least 0, default 1e-8. */
   readonly eps?: number;
-  /** λ, at least 0, default 0. */
+  /** λ, at least 0, default 0 (none). */
   readonly weightDecay?: number;
   /** `"proximal"` (default): p ← (p + update)/(1 + αλ), as published; `"decoupled"`: p ← p (1 − αλ) + update. */
   readonly decay?: "proximal" | "decoupled";
@@ -52,13 +52,16 @@ export function adan({
   weightDecay = 0,
   decay = "proximal",
 }: AdanOptions = {}): Optimizer {
-  requireNonNegative("adan", "weightDecay", weightDecay);
   requireOneOf("adan", "decay", decay, ["proximal", "decoupled"]);
   const proximal = decay === "proximal" && weightDecay > 0;
   const state = { mu: perElement(), diff: perElement(), nu: perElement() };
-  const rates = { ...adamRates(b1, b2, eps), b3: decayRate(b3) };
+  const rates = {
+    ...adamRates(b1, b2, eps),
+    b3: decayRate(b3),
+    ...ownDecay("adan", proximal ? weightDecay : 0),
+  };
   const optimizer = defineOptimizer("adan", state, rates, (inputs) => {
-    const { g, p, mu, diff, nu, t, lr, b1, b2, b3, eps } = inputs;
+    const { g, p, mu, diff, nu, t, lr, b1, b2, b3, eps, weightDecay } = inputs;
     const d = select(le(t, 1), 0, sub(g, delay(g, 1)));
     const m = lerp(mu, g, sub(1, b1));
     const v = lerp(diff, d, sub(1, b2));

@@ -8,14 +8,7 @@
  *     update = −αₜ mₜ / (√v̂ₜ + ε)                        0 while t ≤ n
  */
 
-import {
-  requireCount,
-  requireFlag,
-  requireNonNegative,
-  requireOneOf,
-  requireShare,
-  requireThat,
-} from "../errors.ts";
+import { requireCount, requireFlag, requireOneOf, requireShare, requireThat } from "../errors.ts";
 import {
   add,
   and,
@@ -53,8 +46,7 @@ import {
   perTensor,
   type StateSpec,
 } from "../optimizer.ts";
-import { chain } from "../transforms/chain.ts";
-import { type DecayOptions, l2 } from "../transforms/weightDecay.ts";
+import { type DecayOptions, ownDecay, withDecay } from "../transforms/weightDecay.ts";
 
 /** The spatial function φ: of the squared gradients of a tensor, one number or an array of their shape. */
 export type Phi = "max" | "mean" | "none" | ((squared: Expr) => Operand);
@@ -103,8 +95,9 @@ export interface AdaShiftOptions extends DecayOptions {
  * With φ = max, v is larger than Adam's: take about ten times Adam's rate.
  *
  * @throws RangeError naming the option that is out of range.
- * @remarks With eps 0 and gate "step" an element whose gradients have all been zero is 0/0, NaN. Squares before it reduces, corrects v, and takes no step for t ≤ n, as the authors' code and
- * unlike their pseudocode. Coupled decay is seen by the history; decoupled decay waits for the first step.
+ * @remarks With eps 0 and gate "step" an element whose gradients have all been zero is 0/0, NaN. Squares before it reduces,
+ * corrects v, and takes no step for t ≤ n, as the authors' code and unlike their pseudocode. Coupled decay is seen by the
+ * history; decoupled decay waits for the first step.
  * @see Zhou et al. 2019, Algorithm 3, https://arxiv.org/abs/1810.00143
  * @example compileOptimizer(adashift({ n: 10, phi: "max" }), { params, learningRate: 1e-2 })
  */
@@ -125,7 +118,6 @@ export function adashift({
   requireCount("adashift", "n", n);
   requireCount("adashift", "window", window);
   requireThat(window <= n, "adashift", "`window` must be at most `n`", window);
-  requireNonNegative("adashift", "weightDecay", weightDecay);
   requireFlag("adashift", "decoupled", decoupled);
   requireOneOf("adashift", "gate", gate, ["nonzero", "step"]);
   requireOneOf("adashift", "warmup", warmup, ["window", "community"]);
@@ -147,9 +139,14 @@ export function adashift({
     ...(warmup === "community" ? { mu: perElement() } : {}),
   };
 
-  const rates = { b2: decayRate(b2), eps: nonNegative(eps) };
+  const shrinks = decoupled && weightDecay > 0;
+  const rates = {
+    b2: decayRate(b2),
+    eps: nonNegative(eps),
+    ...ownDecay("adashift", decoupled ? weightDecay : 0),
+  };
   const shifted = defineOptimizer("adashift", state, rates, (inputs) => {
-    const { p, t, lr, b2, eps } = inputs;
+    const { p, t, lr, b2, eps, weightDecay } = inputs;
     const g = history === "bf16" ? bf16(inputs.g) : inputs.g;
     // `k` and `mu` are read only where they are declared.
     const { nu, k, mu } = inputs as typeof inputs & Record<"nu" | "k" | "mu", Expr>;
@@ -180,13 +177,11 @@ export function adashift({
     const rate = div(lr, add(sqrt(div(v, c)), eps));
     const u = select(ready, mul(rate, m), 0);
     const inspect = { v: select(ready, div(v, c), 0), effectiveRate: select(ready, rate, 0) };
-    const shrink = decoupled && weightDecay > 0;
     // Decoupled decay goes with the steps, gated elements included.
-    const decay = mul(select(started, mul(lr, weightDecay), 0), p);
-    return { update: neg(shrink ? add(u, decay) : u), next, inspect };
+    const decayed = shrinks ? add(u, mul(select(started, mul(lr, weightDecay), 0), p)) : u;
+    return { update: neg(decayed), next, inspect };
   });
-  const coupled = weightDecay > 0 && !decoupled;
-  return coupled ? { ...chain(l2(weightDecay), shifted), name: "adashift" } : shifted;
+  return decoupled ? shifted : withDecay(shifted, { weightDecay });
 }
 
 /** An element to find out what φ makes of elements. */

@@ -7,9 +7,9 @@
  *     update = −αₜ (‖p‖ / ‖uₜ‖) uₜ        norms of the tensor; 1 for their ratio where one is 0
  */
 
-import { requireNonNegative } from "../errors.ts";
 import { add, div, lerp, mul, neg, square, sub, wrap } from "../expr/build.ts";
 import { defineOptimizer, type Optimizer, perElement } from "../optimizer.ts";
+import { ownDecay } from "../transforms/weightDecay.ts";
 import { adamRates, correctedStep } from "./adam.ts";
 import { norm, trustRatio } from "./trustRatio.ts";
 
@@ -20,7 +20,7 @@ export interface LambOptions {
   readonly b2?: number;
   /** ε, at least 0, default 1e-6; added after the root. */
   readonly eps?: number;
-  /** λ, at least 0, default 0; joins the direction before its norm is taken. */
+  /** λ, at least 0, default 0 (none); joins the direction before its norm is taken. */
   readonly weightDecay?: number;
 }
 
@@ -44,14 +44,15 @@ export function lamb({
   eps = 1e-6,
   weightDecay = 0,
 }: LambOptions = {}): Optimizer {
-  requireNonNegative("lamb", "weightDecay", weightDecay);
+  const decays = weightDecay > 0;
   const state = { mu: perElement(), nu: perElement() };
-  return defineOptimizer("lamb", state, adamRates(b1, b2, eps), (inputs) => {
-    const { g, p, mu, nu, t, lr, b1, b2, eps } = inputs;
+  const rates = { ...adamRates(b1, b2, eps), ...ownDecay("lamb", weightDecay) };
+  return defineOptimizer("lamb", state, rates, (inputs) => {
+    const { g, p, mu, nu, t, lr, b1, b2, eps, weightDecay } = inputs;
     const m = lerp(mu, g, sub(1, b1));
     const v = lerp(nu, square(g), sub(1, b2));
     const direction = correctedStep(wrap(1), m, v, b1, b2, eps, t);
-    const u = weightDecay === 0 ? direction : add(direction, mul(weightDecay, p));
+    const u = decays ? add(direction, mul(weightDecay, p)) : direction;
     const ratio = trustRatio(norm(p), norm(u), div(norm(p), norm(u)));
     return { update: neg(mul(mul(lr, ratio), u)), next: { mu: m, nu: v } };
   });

@@ -7,20 +7,23 @@
  *     update = −bₜ                            Nesterov: −(αₜ κₜ dₜ + μ bₜ)
  */
 
-import {
-  requireDecay,
-  requireFlag,
-  requireNonNegative,
-  requireOneOf,
-  requirePositive,
-  requireThat,
-} from "../errors.ts";
+import { requireDecay, requireFlag, requireOneOf, requireThat } from "../errors.ts";
 import { add, div, mul, neg } from "../expr/build.ts";
-import { defineOptimizer, type Optimizer, perElement, type StepInputs } from "../optimizer.ts";
+import type { Expr } from "../expr/node.ts";
+import {
+  decayRate,
+  defineOptimizer,
+  nonNegative,
+  type Optimizer,
+  perElement,
+  positive,
+  type StepInputs,
+} from "../optimizer.ts";
+import { ownDecay } from "../transforms/weightDecay.ts";
 import { norm, trustRatio } from "./trustRatio.ts";
 
 export interface LarsOptions {
-  /** μ in [0, 1), default 0.9. */
+  /** μ in [0, 1), default 0.9; 0 leaves it out. */
   readonly momentum?: number;
   /** Look ahead by one step of momentum; needs momentum. */
   readonly nesterov?: boolean;
@@ -28,7 +31,7 @@ export interface LarsOptions {
   readonly trustCoefficient?: number;
   /** ε, at least 0, default 0; added to the denominator of the ratio. */
   readonly eps?: number;
-  /** λ, at least 0, default 0; joins the gradient. */
+  /** λ, at least 0, default 0 (none); joins the gradient. */
   readonly weightDecay?: number;
   /** The denominator: `"paper"` (default) the sum of both norms, `"optax"` the norm of the sum. */
   readonly convention?: "paper" | "optax";
@@ -59,9 +62,6 @@ export function lars({
 }: LarsOptions = {}): Optimizer {
   requireDecay("lars", "momentum", momentum);
   requireFlag("lars", "nesterov", nesterov);
-  requirePositive("lars", "trustCoefficient", trustCoefficient);
-  requireNonNegative("lars", "eps", eps);
-  requireNonNegative("lars", "weightDecay", weightDecay);
   requireOneOf("lars", "convention", convention, ["paper", "optax"]);
   requireThat(
     !nesterov || momentum > 0,
@@ -69,18 +69,30 @@ export function lars({
     "`nesterov` needs `momentum` above 0",
     `momentum ${momentum}`,
   );
-  const scaled = ({ g, p, lr }: StepInputs) => {
-    const d = weightDecay === 0 ? g : add(g, mul(weightDecay, p));
+  const decays = weightDecay > 0;
+  const rates = {
+    trustCoefficient: positive(trustCoefficient),
+    eps: nonNegative(eps),
+    ...ownDecay("lars", weightDecay),
+  };
+  const scaled = (inputs: StepInputs & Readonly<Record<keyof typeof rates, Expr>>): Expr => {
+    const { g, p, lr, trustCoefficient, eps, weightDecay } = inputs;
+    const d = decays ? add(g, mul(weightDecay, p)) : g;
     const measured = convention === "paper" ? norm(g) : norm(d);
-    const decay = convention === "paper" ? mul(weightDecay, norm(p)) : 0;
+    const decay = decays && convention === "paper" ? mul(weightDecay, norm(p)) : 0;
     const denominator = add(add(measured, decay), eps);
     const ratio = div(mul(trustCoefficient, norm(p)), denominator);
     return mul(mul(lr, trustRatio(norm(p), measured, ratio)), d);
   };
   if (momentum === 0) {
-    return defineOptimizer("lars", {}, (inputs) => ({ update: neg(scaled(inputs)), next: {} }));
+    return defineOptimizer<never, keyof typeof rates>("lars", {}, rates, (inputs) => ({
+      update: neg(scaled(inputs)),
+      next: {},
+    }));
   }
-  return defineOptimizer("lars", { trace: perElement() }, ({ trace, ...inputs }) => {
+  const heavy = { ...rates, momentum: decayRate(momentum) };
+  return defineOptimizer("lars", { trace: perElement() }, heavy, (inputs) => {
+    const { trace, momentum } = inputs;
     const step = scaled(inputs);
     const b = add(mul(momentum, trace), step);
     return { update: neg(nesterov ? add(step, mul(momentum, b)) : b), next: { trace: b } };

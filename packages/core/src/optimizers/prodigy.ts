@@ -11,7 +11,7 @@
  *     update = −δₜ mₜ / (√vₜ + dₜ₊₁ ε)
  */
 
-import { requireFlag, requireNonNegative, requireThat } from "../errors.ts";
+import { requireFlag, requirePositive, requireThat } from "../errors.ts";
 import {
   abs,
   add,
@@ -28,7 +28,17 @@ import {
   sub,
   sum,
 } from "../expr/build.ts";
-import { defineOptimizer, type Optimizer, perElement, perStep, positive } from "../optimizer.ts";
+import type { Expr } from "../expr/node.ts";
+import {
+  decayRate,
+  defineOptimizer,
+  type Hyperparameter,
+  type Optimizer,
+  perElement,
+  perStep,
+  positive,
+} from "../optimizer.ts";
+import { ownDecay } from "../transforms/weightDecay.ts";
 import { adamRates, correction } from "./adam.ts";
 
 export interface ProdigyOptions {
@@ -36,7 +46,7 @@ export interface ProdigyOptions {
   readonly b1?: number;
   /** β₂ in [0, 1), default 0.999. */
   readonly b2?: number;
-  /** β₃ in [0, 1), default √β₂: the memory of the distance estimate. */
+  /** β₃ in [0, 1), default √β₂, which follows it: the memory of the distance estimate. */
   readonly b3?: number;
   /** ε, at least 0, default 1e-8; scaled by d. */
   readonly eps?: number;
@@ -46,7 +56,7 @@ export interface ProdigyOptions {
   readonly dCoef?: number;
   /** The most that d may grow by in a step, as a factor; at least 1, default ∞. */
   readonly growthRate?: number;
-  /** λ, at least 0, default 0. */
+  /** λ, at least 0, default 0 (none). */
   readonly weightDecay?: number;
   /** Whether decay is decoupled (default) or joins the gradient. */
   readonly decoupled?: boolean;
@@ -85,20 +95,13 @@ export function prodigy({
   useBiasCorrection = false,
   safeguardWarmup = false,
 }: ProdigyOptions = {}): Optimizer {
-  requireThat(
-    b3 === undefined || (typeof b3 === "number" && b3 >= 0 && b3 < 1),
-    "prodigy",
-    "`b3` must be in [0, 1)",
-    b3,
-  );
-  positive(d0).check("prodigy", "d0", d0);
+  requirePositive("prodigy", "d0", d0);
   requireThat(
     typeof growthRate === "number" && growthRate >= 1,
     "prodigy",
     "`growthRate` must be at least 1",
     growthRate,
   );
-  requireNonNegative("prodigy", "weightDecay", weightDecay);
   requireFlag("prodigy", "decoupled", decoupled);
   requireFlag("prodigy", "useBiasCorrection", useBiasCorrection);
   requireFlag("prodigy", "safeguardWarmup", safeguardWarmup);
@@ -111,11 +114,20 @@ export function prodigy({
     dMax: perStep(d0),
     numerator: perStep(),
   };
-  const rates = { ...adamRates(b1, b2, eps), dCoef: positive(dCoef) };
+  const decays = weightDecay > 0;
+  const rates: Record<string, Hyperparameter> = {
+    ...adamRates(b1, b2, eps),
+    ...(b3 === undefined ? {} : { b3: decayRate(b3) }),
+    dCoef: positive(dCoef),
+    ...ownDecay("prodigy", weightDecay),
+  };
   return defineOptimizer("prodigy", state, rates, (inputs) => {
-    const { p, t, lr, start, mu, nu, s, d, dMax, numerator, b1, b2, eps, dCoef } = inputs;
-    const g = weightDecay === 0 || decoupled ? inputs.g : add(inputs.g, mul(weightDecay, p));
-    const beta3 = b3 ?? sqrt(b2);
+    const { p, t, lr, start, mu, nu, s, d, dMax, numerator } = inputs;
+    // `b3` and `weightDecay` are read only where they are declared.
+    const { b1, b2, eps, dCoef, weightDecay, ...rest } = inputs as typeof inputs &
+      Record<"b1" | "b2" | "b3" | "eps" | "dCoef" | "weightDecay", Expr>;
+    const beta3 = b3 === undefined ? sqrt(b2) : rest.b3;
+    const g = decays && !decoupled ? add(inputs.g, mul(weightDecay, p)) : inputs.g;
     const corrected = div(sqrt(correction(b2, t)), correction(b1, t));
     const delta = useBiasCorrection ? mul(mul(d, lr), corrected) : mul(d, lr);
     const m = lerp(mu, mul(d, g), sub(1, b1));
@@ -135,7 +147,7 @@ export function prodigy({
     const rate = select(none, 0, delta);
     const update = neg(div(mul(rate, m), add(sqrt(v), mul(dNext, eps))));
     return {
-      update: decoupled && weightDecay > 0 ? sub(update, mul(mul(rate, weightDecay), p)) : update,
+      update: decays && decoupled ? sub(update, mul(mul(rate, weightDecay), p)) : update,
       next: { start, mu: m, nu: v, s: sNext, d: dNext, dMax: most, numerator: r },
     };
   });

@@ -37,12 +37,13 @@ import {
   perElement,
   perTensor,
 } from "../optimizer.ts";
+import { ownDecay } from "../transforms/weightDecay.ts";
 import { correction } from "./adam.ts";
 
 export interface ScheduleFreeOptions {
   /** β₁ in (0, 1), default 0.9: how far y stands towards the average x. */
   readonly b1?: number;
-  /** λ, at least 0, default 0; taken at y. */
+  /** λ, at least 0, default 0 (none); taken at y. */
   readonly weightDecay?: number;
   /** Steps in which the rate rises linearly to its full value; an integer of at least 0, default 0. */
   readonly warmupSteps?: number;
@@ -74,8 +75,8 @@ export function scheduleFreeSgd(options: ScheduleFreeOptions = {}): Optimizer {
   const free = defineOptimizer(
     name,
     { z: perElement("params"), ...weights() },
-    ({ g, p, z, lr, t, weightSum, lrMax }) =>
-      average({ p, z, t, weightSum, lrMax }, mul(lr, average.warmup(t)), g),
+    average.rates,
+    (inputs) => average(inputs, mul(inputs.lr, average.warmup(inputs.t)), inputs.g),
   );
   return { ...free, evaluation: average.evaluation };
 }
@@ -118,8 +119,9 @@ export function scheduleFreeAdamW({
   const free = defineOptimizer(
     name,
     { z: perElement("params"), nu: perElement(), ...weights() },
-    { b2: decayRate(b2), eps: nonNegative(eps) },
-    ({ g, p, z, nu, lr, t, weightSum, lrMax, b2, eps }) => {
+    { b2: decayRate(b2), eps: nonNegative(eps), ...average.rates },
+    (inputs) => {
+      const { g, nu, lr, t, b2, eps } = inputs;
       const v = lerp(nu, square(g), sub(1, b2));
       const root = sqrt(correction(b2, t));
       const rate = mul(lr, average.warmup(t));
@@ -128,7 +130,7 @@ export function scheduleFreeAdamW({
         convention === "authors"
           ? [mul(rate, root), div(g, add(sqrt(v), eps))]
           : [rate, div(mul(root, g), add(sqrt(v), mul(eps, root)))];
-      const { update, next } = average({ p, z, t, weightSum, lrMax }, alpha, direction);
+      const { update, next } = average(inputs, alpha, direction);
       return { update, next: { ...next, nu: v } };
     },
   );
@@ -144,6 +146,7 @@ interface Averaged {
   readonly t: Expr;
   readonly weightSum: Expr;
   readonly lrMax: Expr;
+  readonly weightDecay: Expr;
 }
 
 interface Averaging {
@@ -153,6 +156,7 @@ interface Averaging {
     alpha: Expr,
     direction: Expr,
   ): { update: Expr; next: Record<"z" | "weightSum" | "lrMax", Expr> };
+  readonly rates: ReturnType<typeof ownDecay>;
   /** The share of the rate that the warm-up leaves. */
   readonly warmup: (t: Expr) => Expr | number;
   /** x = y + (z − y)(1 − 1/β₁). */
@@ -165,7 +169,6 @@ function averaging(
   { b1 = 0.9, weightDecay = 0, warmupSteps = 0, r = 0, weightLrPower = 2 }: ScheduleFreeOptions,
 ): Averaging {
   requireThat(typeof b1 === "number" && b1 > 0 && b1 < 1, name, "`b1` must be in (0, 1)", b1);
-  requireNonNegative(name, "weightDecay", weightDecay);
   requireThat(
     Number.isSafeInteger(warmupSteps) && warmupSteps >= 0,
     name,
@@ -174,8 +177,10 @@ function averaging(
   );
   requireNonNegative(name, "r", r);
   requireNonNegative(name, "weightLrPower", weightLrPower);
-  const average = ({ p, z, t, weightSum, lrMax }: Averaged, alpha: Expr, direction: Expr) => {
-    const d = weightDecay === 0 ? direction : add(direction, mul(weightDecay, p));
+  const decays = weightDecay > 0;
+  const average = (at: Averaged, alpha: Expr, direction: Expr) => {
+    const { p, z, t, weightSum, lrMax, weightDecay } = at;
+    const d = decays ? add(direction, mul(weightDecay, p)) : direction;
     const largest = max(lrMax, alpha);
     const weight = mul(pow(t, r), power(largest, weightLrPower));
     const total = add(weightSum, weight);
@@ -187,6 +192,7 @@ function averaging(
     };
   };
   return Object.assign(average, {
+    rates: ownDecay(name, weightDecay),
     warmup: (t: Expr) => (warmupSteps === 0 ? 1 : min(1, div(t, warmupSteps))),
     evaluation: ({ p, z }: NamedInputs) => lerp(p, z as Expr, 1 - 1 / b1),
   });

@@ -1,7 +1,15 @@
 import { describe, expect, it } from "vitest";
 import { compileOptimizer } from "../compileOptimizer.ts";
 import type { Optimizer } from "../optimizer.ts";
+import { adafactor } from "../optimizers/adafactor.ts";
 import { adam, adamw } from "../optimizers/adam.ts";
+import { adan } from "../optimizers/adan.ts";
+import { adashift } from "../optimizers/adashift.ts";
+import { lamb } from "../optimizers/lamb.ts";
+import { lars } from "../optimizers/lars.ts";
+import { lion } from "../optimizers/lion.ts";
+import { prodigy } from "../optimizers/prodigy.ts";
+import { scheduleFreeAdamW, scheduleFreeSgd } from "../optimizers/scheduleFree.ts";
 import { sgd } from "../optimizers/sgd.ts";
 import { adams, sgds } from "../optimizers/stableDecay.ts";
 import { paramsOf } from "../optimizers/testSteps.ts";
@@ -73,6 +81,36 @@ describe("weight decay", () => {
     expect(compiled.hyperparameters.weightDecay).toBe(0.2);
   });
 
+  it.each(
+    Object.entries({
+      adafactor,
+      adam,
+      adan,
+      adashift,
+      lamb,
+      lars,
+      lion,
+      prodigy,
+      scheduleFreeAdamW,
+      scheduleFreeSgd,
+      sgd,
+    }),
+  )(
+    "is no hyperparameter of %s without decay, and one with it that may become 0",
+    (_, construct) => {
+      const none = bind(construct());
+      expect(none.hyperparameters).not.toHaveProperty("weightDecay");
+      expect(() => none.set({ weightDecay: 0.1 })).toThrow(
+        /^set: hyperparameters must be among learningRate.*, got "weightDecay"$/,
+      );
+      const some = bind(construct({ weightDecay: 0.1 }));
+      expect(some.hyperparameters.weightDecay).toBe(0.1);
+      some.set({ weightDecay: 0 });
+      some.step();
+      expect(some.params.scale?.data[0]).toBe(1);
+    },
+  );
+
   it("refuses masks that take no leaf, naming some", () => {
     const leaves = "leaves are dense/kernel, dense/bias, scale";
     expect(() => bind(chain(l2(0.1, { mask: ["scale", "**/kernels"] }), sgd()))).toThrow(
@@ -137,6 +175,16 @@ describe("stable weight decay", () => {
     expect(paramsOf(adams({ weightDecay: 0 }), [1, -2], g, 0.5)).toEqual(
       paramsOf(adam(), [1, -2], g, 0.5),
     );
+  });
+
+  it("of SGD follows momentum and dampening where they change", () => {
+    const decayed = (options: { momentum: number; dampening: number }) => {
+      const compiled = bind(sgds({ weightDecay: 0.01, ...options }));
+      compiled.set({ momentum: 0.75, dampening: 0.5 });
+      compiled.step();
+      return compiled.params.scale?.data[0];
+    };
+    expect(decayed({ momentum: 0.9, dampening: 0.1 })).toBe(1 - 0.5 * ((0.01 * 0.5) / 0.25));
   });
 
   it("of SGD is decoupled decay over 1 − momentum", () => {

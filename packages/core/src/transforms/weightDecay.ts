@@ -2,12 +2,12 @@
 
 import { requireFlag, requireNonNegative } from "../errors.ts";
 import { add, mul, sub } from "../expr/build.ts";
-import { defineOptimizer, nonNegative, type Optimizer } from "../optimizer.ts";
+import { defineOptimizer, type Hyperparameter, nonNegative, type Optimizer } from "../optimizer.ts";
 import { chain } from "./chain.ts";
 import { type LeafMask, masked } from "./patterns.ts";
 
 export interface DecayOptions {
-  /** Weight decay, at least 0, default 0. */
+  /** Weight decay, at least 0, default 0: none, nor a hyperparameter of it. Above 0 it can be changed while training, to 0 too. */
   readonly weightDecay?: number;
   /** `false` (default): L2, seen by the optimizer; `true`: decoupled. */
   readonly decoupled?: boolean;
@@ -27,6 +27,20 @@ export function withDecay(
     ? chain(optimizer, decoupledWeightDecay(weightDecay))
     : chain(l2(weightDecay), optimizer);
   return { ...chained, name: optimizer.name };
+}
+
+/**
+ * The hyperparameter `weightDecay` of a program that has decay in its own formula; none for 0, where such a program
+ * leaves the term out and does not read it.
+ */
+export function ownDecay(
+  where: string,
+  weightDecay: number,
+): Readonly<Record<"weightDecay", Hyperparameter>> {
+  requireNonNegative(where, "weightDecay", weightDecay);
+  const declared = weightDecay === 0 ? {} : { weightDecay: nonNegative(weightDecay) };
+  // Read only where it is declared.
+  return declared as Readonly<Record<"weightDecay", Hyperparameter>>;
 }
 
 export interface WeightDecayOptions {
