@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
@@ -43,6 +43,26 @@ describe("benchmarks", () => {
       timings: Timings["rows"];
     };
     expectMeasured({ checks, rows: timings });
+  });
+
+  it("compressedState's figures in docs/compressed-state.md are those of its results", () => {
+    const read = (...path: readonly string[]): string => readFileSync(join(root, ...path), "utf8");
+    const [small, large] = ["compressedState.1M.json", "compressedState.json"].map(
+      (file) =>
+        (
+          JSON.parse(read("bench", "results", file)) as {
+            timings: readonly { name: string; medianMs: number; ratio: number }[];
+          }
+        ).timings,
+    );
+    const rows = small?.map(({ name, medianMs, ratio }, i) => {
+      const at10M = large?.[i] ?? { medianMs: Number.NaN, ratio: Number.NaN };
+      const formats = name.replace(/[\w-]+/g, (format) => `\`${format}\``);
+      return i === 0
+        ? `| ${name} | ${medianMs.toFixed(2)} ms | ${at10M.medianMs.toFixed(2)} ms |`
+        : `| ${formats} | ${ratio.toFixed(1)} times | ${at10M.ratio.toFixed(1)} times |`;
+    });
+    expect(read("docs", "compressed-state.md")).toContain(rows?.join("\n"));
   });
 
   it("are all in this list", () => {
