@@ -2,7 +2,14 @@
 
 import { type ArenaLayout, type ClassContents, layOut, leafBytes } from "./arena.ts";
 import { type Backend, type DType, draws, frameBytes, type Kernel } from "./codegen/kernel.ts";
-import { GRADIENT, PARAMS, type PhasePlan, type Plan, type Variant } from "./codegen/passes.ts";
+import {
+  GRADIENT,
+  PARAMS,
+  type Pass,
+  type PhasePlan,
+  type Plan,
+  type Variant,
+} from "./codegen/passes.ts";
 import type { Changes, CompiledOptimizer, StepOptions, StepResult } from "./compiledOptimizer.ts";
 import type { Leaf, Leaves } from "./contracts.ts";
 import { NonFiniteError } from "./errors.ts";
@@ -165,11 +172,12 @@ export class Binding implements CompiledOptimizer {
 
   step(gradients?: Gradients | null, { inspect = false }: StepOptions = {}): StepResult {
     const numbers = this.numbers.at(this.steps);
-    if (inspect && this.plans.some(({ inspected }) => inspected === undefined)) {
+    if (inspect !== false && this.plans.some(({ inspected }) => inspected === undefined)) {
       throw new TypeError(
         "step: the optimizer must be compiled to be inspected, got `inspect` without; pass inspect: true to compileOptimizer",
       );
     }
+    const inspection = inspect !== false && this.runtime.inspection(inspect, this.executor);
     const active = new Set(
       gradients === undefined || gradients === null ? this.tensors : this.accept(gradients),
     );
@@ -189,7 +197,7 @@ export class Binding implements CompiledOptimizer {
       return { owner, phase, active: owner.tensors.filter((tensor) => active.has(tensor)) };
     });
     for (const call of sequence(parts, numbers, this.runtime)) {
-      this.executor.run(call);
+      (inspection || this.executor).run(call);
     }
     const status = parts[0]?.phase.status ?? "stepped";
     const isStep = status === "stepped";
@@ -197,11 +205,12 @@ export class Binding implements CompiledOptimizer {
     this.calls = isStep ? 0 : this.calls + 1;
     this.steps += isStep ? 1 : 0;
     this.skips = { ...this.skips, consecutive: 0 };
-    if (!(inspect && isStep)) {
-      return { status };
-    }
-    const taken = this.tensors.filter((tensor) => active.has(tensor));
-    return { status, statistics: this.runtime.statisticsOf(taken) };
+    return inspection && isStep
+      ? {
+          status,
+          statistics: inspection.statistics(this.tensors.filter((each) => active.has(each))),
+        }
+      : { status };
   }
 
   set(changes: Changes): void {
@@ -323,7 +332,7 @@ export function contentsOf(
   stages?: typeof workElements,
 ): ClassContents {
   const phases = phasesOf(plan);
-  const passes = phases.flatMap((phase) => phase.passes);
+  const passes = phases.flatMap(passesOf);
   const largest = Math.max(...leaves.map(({ shape }) => sizeOf(shape)));
   return {
     leaves,
@@ -336,9 +345,14 @@ export function contentsOf(
 
 /** The kernels behind plans, in the order in which a backend loads them: the guard is the last. */
 export function kernelsOf(plans: readonly Plan[]): Kernel[] {
-  const passes = plans.flatMap(phasesOf).flatMap((phase) => phase.passes);
+  const passes = plans.flatMap(phasesOf).flatMap(passesOf);
   const variants = passes.flatMap(({ steady, refresh }) => [steady, refresh ?? []].flat());
   return [...new Set(variants.flatMap(kernelsOfVariant)), GUARD];
+}
+
+/** Passes and their probes. */
+function passesOf({ passes }: PhasePlan): Pass[] {
+  return passes.flatMap((pass) => [pass.probe ?? [], pass].flat());
 }
 
 function kernelsOfVariant({ kernel, packed }: Variant): Kernel[] {

@@ -40,8 +40,11 @@ export interface CompileOptions<D extends DType = DType> {
 export type Changes = Readonly<Record<string, number | Schedule>>;
 
 export interface StepOptions {
-  /** Take the statistics of this step; the optimizer must have been compiled with `inspect`. */
-  readonly inspect?: boolean;
+  /**
+   * Take the statistics of this step: `true` of a sample of each tensor's elements, `"all"` of every element. Parameters
+   * and state become what they become without. The optimizer must have been compiled with `inspect`.
+   */
+  readonly inspect?: boolean | "all";
 }
 
 export interface StepResult {

@@ -36,7 +36,7 @@ export interface NonFiniteArray extends NonFinite {
  * The first cause of what is not finite in an inspected step; undefined where all is finite.
  *
  * A parameter goes before a gradient of any leaf, a gradient before a value, a value before an update; leaves go in
- * their order. Finite numbers whose sum of squares overflows are finite here.
+ * their order. Of a sampled step only elements of the sample are known: inspect `"all"`. Finite numbers whose sum of squares overflows are finite here.
  *
  * @example const { statistics } = optimizer.step(gradients, { inspect: true });
  * const cause = statistics && firstNonFinite(statistics);

@@ -13,6 +13,7 @@ import type { Magnitude, Statistics, TensorStatistics, ValueStatistics } from ".
 import { defineOptimizer, type Optimizer, toProgram } from "./optimizer.ts";
 import { adabelief } from "./optimizers/adabelief.ts";
 import { adabound } from "./optimizers/adabound.ts";
+import { adafactor } from "./optimizers/adafactor.ts";
 import { adagrad } from "./optimizers/adagrad.ts";
 import { adai } from "./optimizers/adai.ts";
 import { adam, adamw, amsgrad } from "./optimizers/adam.ts";
@@ -20,6 +21,7 @@ import { adamnc } from "./optimizers/adamnc.ts";
 import { adashift } from "./optimizers/adashift.ts";
 import { cprop, cpropAdam } from "./optimizers/cprop.ts";
 import { fastAdaBelief, sadam } from "./optimizers/fastAdaBelief.ts";
+import { muon } from "./optimizers/muon.ts";
 import { nadam } from "./optimizers/nadam.ts";
 import { padam } from "./optimizers/padam.ts";
 import { radam } from "./optimizers/radam.ts";
@@ -27,8 +29,11 @@ import { rmsprop } from "./optimizers/rmsprop.ts";
 import { sgd } from "./optimizers/sgd.ts";
 import { yogi } from "./optimizers/yogi.ts";
 import { mulberry32 } from "./random.ts";
+import { type Block, sampleOf } from "./runtime/sample.ts";
+import { centralise } from "./transforms/centralise.ts";
 import { chain } from "./transforms/chain.ts";
 import { clipByGlobalNorm } from "./transforms/clip.ts";
+import { compress } from "./transforms/compress.ts";
 
 /** One row an optimizer, and the values that it names. */
 const CATALOGUE: readonly (readonly [string, Optimizer, readonly string[]])[] = [
@@ -69,8 +74,8 @@ const SHAPES: readonly (readonly number[])[] = [[], [3], [4, 5], [67], [0], [2, 
 const RATE = 0.01;
 const STEPS = 12;
 
-function draw(random: ReturnType<typeof mulberry32>): Float64Array[] {
-  return SHAPES.map((shape) =>
+function draw(random: ReturnType<typeof mulberry32>, shapes = SHAPES): Float64Array[] {
+  return shapes.map((shape) =>
     Float64Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => random.normal()),
   );
 }
@@ -79,9 +84,10 @@ function bind(
   optimizer: Optimizer,
   starts: readonly Float64Array[],
   options: Partial<CompileOptions>,
+  shapes = SHAPES,
 ) {
   const params = Object.fromEntries(
-    starts.map((data, i) => [`w${i}`, { shape: SHAPES[i] as readonly number[], data }]),
+    starts.map((data, i) => [`w${i}`, { shape: shapes[i] as readonly number[], data }]),
   );
   return compileOptimizer(optimizer, { params, learningRate: RATE, ...options });
 }
@@ -92,25 +98,38 @@ const named = (arrays: readonly Float64Array[]): Record<string, Float64Array> =>
 const total = (x: Float64Array, f: (x: number, i: number) => number): number =>
   x.reduce((sum, value, i) => sum + f(value, i), 0);
 
-function magnitude(x: Float64Array): Magnitude {
-  const norm = Math.sqrt(total(x, (value) => value * value));
-  return { norm, rms: norm / Math.sqrt(x.length), max: Math.max(...x.map(Math.abs)) };
+/** How many elements each number stands for: one, if all are looked at. */
+type Weights = Float64Array;
+
+function magnitude(x: Float64Array, weights: Weights): Magnitude {
+  const squares = total(x, (value, i) => (weights[i] as number) * value * value);
+  return {
+    norm: Math.sqrt(squares),
+    rms: Math.sqrt(squares / total(weights, (weight) => weight)),
+    max: Math.max(...x.map(Math.abs)),
+  };
+}
+
+function mean(x: Float64Array, weights: Weights): number {
+  return (
+    total(x, (value, i) => (weights[i] as number) * value) / total(weights, (weight) => weight)
+  );
 }
 
 /** Pearson's correlation by its definition: deviations from the means first. */
-function correlation(x: Float64Array, y: Float64Array): number {
+function correlation(x: Float64Array, y: Float64Array, weights: Weights): number {
   const deviations = [x, y].map((each) => {
-    const mean = total(each, (value) => value) / each.length;
-    return each.map((value) => value - mean);
+    const center = mean(each, weights);
+    return each.map((value) => value - center);
   });
   const [dx, dy] = deviations as [Float64Array, Float64Array];
-  const least = [x, y].map((each) => magnitude(each).rms / 256);
-  if ([dx, dy].some((each, i) => !(magnitude(each).rms > (least[i] as number)))) {
+  const [sizeX, sizeY] = deviations.map((each) => magnitude(each, weights).rms) as [number, number];
+  const least = [x, y].map((each) => magnitude(each, weights).rms / 256);
+  if (!(sizeX > (least[0] as number) && sizeY > (least[1] as number))) {
     return Number.NaN;
   }
-  return (
-    total(dx, (value, i) => value * (dy[i] as number)) / magnitude(dx).norm / magnitude(dy).norm
-  );
+  const products = dx.map((value, i) => value * (dy[i] as number));
+  return mean(products, weights) / sizeX / sizeY;
 }
 
 /** Every statistic by its definition, of arrays in float64. */
@@ -120,14 +139,16 @@ function define(
   update: Float64Array,
   values: Readonly<Record<string, Float64Array>>,
   program: { readonly inspect: Readonly<Record<string, Expr>> },
+  weights: Weights,
 ): TensorStatistics {
-  const [gradient, parameter, change] = [g, p, update].map(magnitude) as [
+  const [gradient, parameter, change] = [g, p, update].map((x) => magnitude(x, weights)) as [
     Magnitude,
     Magnitude,
     Magnitude,
   ];
   return {
-    elements: g.length,
+    elements: Math.round(total(weights, (weight) => weight)),
+    sampled: g.length,
     gradient,
     parameter,
     update: change,
@@ -137,8 +158,8 @@ function define(
       Object.entries(values).map(([name, x]) => {
         const isArray = scopeOf(program.inspect[name] as Expr) === "element";
         const statistics = {
-          mean: total(x, (value) => value) / x.length,
-          rms: magnitude(x).rms,
+          mean: mean(x, weights),
+          rms: magnitude(x, weights).rms,
           min: Math.min(...x),
           max: Math.max(...x),
         };
@@ -146,7 +167,7 @@ function define(
         return [
           name,
           isArray && /(^|\.)v$/.test(name)
-            ? { ...statistics, correlation: correlation(squares, x) }
+            ? { ...statistics, correlation: correlation(squares, x, weights) }
             : statistics,
         ];
       }),
@@ -182,53 +203,134 @@ function expectClose(got: unknown, want: unknown, tolerance: number): void {
   }
 }
 
+/** Holds statistics of steps in float64 to their definition over the elements of `sampled`. */
+function expectDefined(
+  optimizer: Optimizer,
+  shapes: typeof SHAPES,
+  inspect: true | "all",
+  sampled: (n: number, t: number) => readonly Block[],
+  steps: number,
+): void {
+  const random = mulberry32(7);
+  const program = toProgram(optimizer);
+  const starts = draw(random, shapes);
+  const tensors = starts.map(
+    (start, i): EvaluatedTensor =>
+      startTensor(program, start, { path: `w${i}`, shape: shapes[i] as readonly number[] }),
+  );
+  const compiled = bind(optimizer, starts, { dtype: "float64", inspect: true }, shapes);
+  for (let t = 1; t <= steps; t++) {
+    const g = draw(random, shapes);
+    const values = evaluateElements(program, tensors, g, RATE, program.inspect);
+    const before = tensors.map(({ params }) => params);
+    evaluateStep(program, tensors, g, RATE);
+    const updates = tensors.map(({ params }, i) =>
+      params.map((x, j) => x - (before[i]?.[j] as number)),
+    );
+    const { statistics } = compiled.step(named(g), { inspect });
+    const blocks = g.map(({ length }) => sampled(length, t));
+    const picked = (arrays: readonly Float64Array[]): Float64Array[] =>
+      arrays.map((x, i) => joined((blocks[i] ?? []).map(([from, to]) => x.subarray(from, to))));
+    const [gs, ps, us] = [g, before, updates].map(picked) as [
+      Float64Array[],
+      Float64Array[],
+      Float64Array[],
+    ];
+    const vs = Object.keys(program.inspect).map(
+      (name) => [name, picked(values.map((each) => each[name] as Float64Array))] as const,
+    );
+    const weights = gs.map((x, i) => x.map(() => (g[i] as Float64Array).length / x.length));
+    const over = (which: (arrays: readonly Float64Array[]) => Float64Array): TensorStatistics =>
+      define(
+        which(gs),
+        which(ps),
+        which(us),
+        Object.fromEntries(vs.map(([name, arrays]) => [name, which(arrays)])),
+        program,
+        which(weights),
+      );
+    const tensorwise = g.flatMap(({ length }, i) =>
+      length > 0 ? [[`w${i}`, over((arrays) => arrays[i] as Float64Array)]] : [],
+    );
+    // Roundings of up to 350 terms and, in p' − p, of parameters near 1 against updates near 1e-5: 1e-16/1e-5.
+    // The correlation loses as many digits again where v hardly varies.
+    expectClose(statistics, { tensors: Object.fromEntries(tensorwise), model: over(joined) }, 1e-8);
+    expect(Object.keys(statistics?.model.values ?? {}).toSorted()).toEqual(
+      Object.keys(program.inspect).toSorted(),
+    );
+  }
+}
+
+/** Of 1030 and 1100 elements a sample is half, of [2600] a fifth; blocks of [11, 100] begin and end within rows. */
+const LARGE: readonly (readonly number[])[] = [[1030], [11, 100], [2600], [7]];
+
+describe.each([
+  ["adam", adam()],
+  ["adashift, windows", adashift({ n: 3 })],
+  ["adai, sums of all tensors", adai()],
+  ["clipped by the global norm", chain(clipByGlobalNorm(0.5), adam())],
+  ["a ball, passes that are not needed", fastAdaBelief({ ball: 30, schedule: "constant" })],
+  ["a ball that holds all, passes that are not needed", fastAdaBelief({ ball: 1e3 })],
+  ["cprop", cpropAdam()],
+  ["rows and columns", adafactor()],
+  ["centralised, numbers of rows", chain(centralise(), adam())],
+  ["a matrix stage", muon({ mask: "**" })],
+  ["a matrix stage within", cprop(muon({ mask: "**" }))],
+])("of a sample, %s", (_, optimizer) => {
+  it("statistics are those of exactly the elements of the sample", () => {
+    expectDefined(optimizer, LARGE, true, sampleOf, 6);
+  });
+
+  it("statistics of all elements are those of all", () => {
+    expectDefined(optimizer, LARGE, "all", (n) => [[0, n]], 3);
+  });
+});
+
+/** Elements of one block of state in 8 bits. */
+const BLOCK = 256;
+
+describe.each(["wasm", "js", "evaluate"] as const)(
+  "of a sample of state in 8 bits, on %s",
+  (backend) => {
+    it("statistics are those of the blocks of the sample, each with its own scale", () => {
+      const random = mulberry32(19);
+      const gradients = Array.from({ length: 3 }, () =>
+        Float32Array.from({ length: BLOCK }, () => random.normal()),
+      );
+      const vOf = (blocks: number) => {
+        // Block b holds 2^b times what block 0 holds: v is 4^b times what it is there.
+        const repeat = (block: Float32Array): Float32Array =>
+          Float32Array.from({ length: blocks * BLOCK }, (_, i) => {
+            const scale = 2 ** Math.floor(i / BLOCK);
+            return scale * (block[i % BLOCK] as number);
+          });
+        const params = { x: { shape: [blocks * BLOCK], data: new Float32Array(blocks * BLOCK) } };
+        const compiled = compileOptimizer(compress(adam(), { mu: "int8", nu: "int8" }), {
+          params,
+          learningRate: RATE,
+          backend,
+          inspect: true,
+        });
+        const taken = gradients.map((g) => compiled.step({ x: repeat(g) }, { inspect: true }));
+        return taken.map(({ statistics }) => statistics?.tensors.x?.values.v as ValueStatistics);
+      };
+      const [one, many] = [vOf(1), vOf(12)];
+      for (const [i, v] of many.entries()) {
+        const blocks = sampleOf(12 * BLOCK, i + 1).map(([from]) => from / BLOCK);
+        const scale = blocks.reduce((sum, b) => sum + 4 ** b, 0) / blocks.length;
+        expect(blocks.length).toBe(2);
+        // Powers of two change no rounding of elements; sums round in float64.
+        expect(Math.abs(v.mean / (one[i] as ValueStatistics).mean / scale - 1)).toBeLessThan(1e-12);
+        expect(v.max).toBe(4 ** Math.max(...blocks) * (one[i] as ValueStatistics).max);
+      }
+    });
+  },
+);
+
 describe.each(CATALOGUE)("%s", (_, optimizer, names) => {
   it(`is inspected as its definition says, in float64, and names ${names.join(", ") || "nothing"}`, () => {
-    const random = mulberry32(7);
-    const program = toProgram(optimizer);
-    const starts = draw(random);
-    const tensors = starts.map(
-      (start, i): EvaluatedTensor =>
-        startTensor(program, start, { path: `w${i}`, shape: SHAPES[i] as readonly number[] }),
-    );
-    const compiled = bind(optimizer, starts, { dtype: "float64", inspect: true });
-    for (let t = 0; t < STEPS; t++) {
-      const g = draw(random);
-      const values = evaluateElements(program, tensors, g, RATE, program.inspect);
-      const before = tensors.map(({ params }) => params);
-      evaluateStep(program, tensors, g, RATE);
-      const updates = tensors.map(({ params }, i) =>
-        params.map((x, j) => x - (before[i]?.[j] as number)),
-      );
-      const { statistics } = compiled.step(named(g), { inspect: true });
-      const filled = SHAPES.flatMap((_, i) => ((g[i] as Float64Array).length > 0 ? [i] : []));
-      const whole = define(
-        joined(g),
-        joined(before),
-        joined(updates),
-        Object.fromEntries(
-          Object.keys(program.inspect).map((name) => [
-            name,
-            joined(values.map((each) => each[name] as Float64Array)),
-          ]),
-        ),
-        program,
-      );
-      const tensorwise = filled.map((i) => [
-        `w${i}`,
-        define(
-          g[i] as Float64Array,
-          before[i] as Float64Array,
-          updates[i] as Float64Array,
-          values[i] as Readonly<Record<string, Float64Array>>,
-          program,
-        ),
-      ]);
-      expect(Object.keys(statistics?.model.values ?? {}).toSorted()).toEqual(names);
-      // Roundings of up to 350 terms and, in p' − p, of parameters near 1 against updates near 1e-5: 1e-16/1e-5.
-      // The correlation loses as many digits again where v hardly varies.
-      expectClose(statistics, { tensors: Object.fromEntries(tensorwise), model: whole }, 1e-8);
-    }
+    expect(Object.keys(toProgram(optimizer).inspect).toSorted()).toEqual(names);
+    expectDefined(optimizer, SHAPES, true, (n) => [[0, n]], STEPS);
   });
 
   it("gives the same statistics on wasm, js and the interpreter, bit for bit, in float32", () => {
@@ -339,6 +441,7 @@ describe("statistics", () => {
       tensors: {},
       model: {
         elements: 0,
+        sampled: 0,
         gradient: { norm: 0, rms: 0, max: 0 },
         parameter: { norm: 0, rms: 0, max: 0 },
         update: { norm: 0, rms: 0, max: 0 },
@@ -347,6 +450,23 @@ describe("statistics", () => {
         values: {},
       },
     });
+  });
+
+  it.each([
+    ["adam", adam()],
+    ["radam, a value that the host computes", radam({ b2: 0.9 })],
+    ["clipped by the global norm", chain(clipByGlobalNorm(0.5), adam())],
+  ])("stay those of their step when they are read later, %s", (_, optimizer) => {
+    const [late, early] = [false, true].map((reads) => {
+      const random = mulberry32(23);
+      const compiled = bind(optimizer, draw(random), { inspect: true });
+      return Array.from({ length: STEPS }, () => {
+        const { statistics } = compiled.step(named(draw(random)), { inspect: true });
+        return reads ? structuredClone(statistics) : statistics;
+      });
+    });
+    expect(late).toEqual(early);
+    expect(JSON.stringify(late)).toBe(JSON.stringify(early));
   });
 
   it("follow a value that is chosen leaf by leaf", () => {
@@ -372,8 +492,24 @@ describe("statistics", () => {
     expect(compiled.step(named(starts))).toEqual({ status: "stepped" });
     const bad = { w1: Float64Array.of(1, Number.NaN, 1) };
     expect(compiled.step(bad, { inspect: true })).toEqual({ status: "skipped" });
-    expect(() => bind(adam(), starts, {}).step(named(starts), { inspect: true })).toThrow(
+    expect(() => bind(adam(), starts, {}).step(named(starts), { inspect: "all" })).toThrow(
       "step: the optimizer must be compiled to be inspected, got `inspect` without; pass inspect: true to compileOptimizer",
     );
+  });
+
+  it("are refused for another `inspect` before anything changes", () => {
+    const starts = draw(mulberry32(1));
+    const compiled = bind(adam(), starts, { inspect: true });
+    const before = compiled.save();
+    for (const inspect of ["some", 1, 0, null, ""]) {
+      const options = { inspect } as unknown as { inspect: true };
+      expect(() => compiled.step(named(starts), options)).toThrow(
+        `step: \`inspect\` must be true, false or "all", got ${JSON.stringify(inspect)}`,
+      );
+    }
+    expect(Object.values(compiled.gradients).flatMap(({ data }) => [...data])).toEqual(
+      starts.flatMap((data) => [...data].map(() => 0)),
+    );
+    expect(compiled.save()).toEqual(before);
   });
 });

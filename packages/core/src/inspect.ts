@@ -1,5 +1,6 @@
 /**
- * Statistics of a step, of each tensor and of the whole model, reduced in the step's own passes.
+ * Statistics of a step, of each tensor and of the whole model, reduced by probes: kernels that read what a pass of the
+ * step is about to read, over a sample of the elements or all of them, and store nothing.
  *
  *     program ─ withStatistics ─▶ with sums and maxima of gradient, parameter, update and of what the optimizer names
  *     sums of a tensor ─ finish ─▶ its statistics          sums of all tensors together ─ finish ─▶ the model's
@@ -19,7 +20,7 @@ export interface Magnitude {
   readonly norm: number;
   /** √(Σx²/n). */
   readonly rms: number;
-  /** max |x|: NaN or infinite exactly when an element is. */
+  /** max |x| of the elements looked at: NaN or infinite exactly when one of them is. */
   readonly max: number;
 }
 
@@ -39,10 +40,17 @@ export interface ValueStatistics {
   readonly correlation?: number;
 }
 
-/** Statistics of one step over the elements of a tensor, or of all tensors. Quotients by zero are infinite or NaN. */
+/**
+ * Statistics of one step over the elements of a tensor, or of all tensors. Quotients by zero are infinite or NaN.
+ *
+ * Of a sample, sums are those of the sample times n over its size: rms and mean of a tensor are the sample's own, a norm
+ * is √n rms, the model's weigh tensors by n. Maxima and minima are the sample's.
+ */
 export interface TensorStatistics {
-  /** n: numbers that the statistics run over. */
+  /** n: elements of the tensor, or of all tensors. */
   readonly elements: number;
+  /** Elements that were looked at: n, or fewer where the step was inspected by a sample. */
+  readonly sampled: number;
   /** g, as it arrived: before clipping or decay; of the last call where several make up a step. */
   readonly gradient: Magnitude;
   /** p before the step. */
@@ -78,11 +86,21 @@ type Kind =
   | "gradientFourths"
   | "products";
 
-/** Sums and maxima of one tensor as its passes leave them, by kind and value: `"squares update"`. */
+export type Reduced = Readonly<Partial<Record<Kind, number>>>;
+
+/** Where what the program of `withStatistics` calls `key` stands in a reading. */
+export function placeOf(key: string): readonly [name: string, kind: Kind] {
+  const space = key.indexOf(" ");
+  // Keys are made of a kind, a space and a name.
+  return [key.slice(space + 1), key.slice(0, space) as Kind];
+}
+
+/** Sums and maxima of one tensor as its probes leave them, by value and kind. */
 export interface Reading {
   readonly path: string;
   readonly elements: number;
-  readonly reduced: Readonly<Record<string, number>>;
+  readonly sampled: number;
+  readonly reduced: Readonly<Record<string, Reduced>>;
 }
 
 /** Powers of two, so that scaling is exact. */
@@ -101,7 +119,8 @@ export function withStatistics(program: Program, inspect: boolean): Program {
   const gradient = input("g", "element");
   const parameter = input("p", "element");
   const squaredGradient = square(mul(gradient, GRADIENT_SCALE));
-  reduce("squares", "gradient", sum(squaredGradient));
+  const gradientSquares = sum(squaredGradient);
+  reduce("squares", "gradient", gradientSquares);
   for (const [name, x] of [
     ["parameter", parameter],
     ["update", updateOf(program.params, parameter)],
@@ -117,7 +136,7 @@ export function withStatistics(program: Program, inspect: boolean): Program {
     reduce("max", name, maximum(value));
     reduce("min", name, maximum(neg(value)));
     if (isV(name) && scopeOf(value) === "element") {
-      reduce("gradientSquares", name, sum(squaredGradient));
+      reduce("gradientSquares", name, gradientSquares);
       reduce("gradientFourths", name, sum(square(squaredGradient)));
       reduce("products", name, sum(mul(squaredGradient, x)));
     }
@@ -137,33 +156,47 @@ function isV(name: string): boolean {
   return /^(\d+\.)*v$/.test(name);
 }
 
-/** The statistics of a step from what its tensors reduced. */
-export function statisticsOf(readings: readonly Reading[]): Statistics {
-  const taken = readings.filter(({ elements }) => elements > 0);
+/** The statistics of a step from what its tensors reduced; made once they are read. */
+export function statisticsOf(read: () => readonly Reading[]): Statistics {
+  const readings = once(read);
+  const tensors = once(() =>
+    Object.fromEntries(readings().map((reading) => [reading.path, finish([reading])])),
+  );
+  const model = once(() => finish(readings()));
   return {
-    tensors: Object.fromEntries(taken.map((reading) => [reading.path, finish([reading])])),
-    model: finish(taken),
+    get tensors() {
+      return tensors();
+    },
+    get model() {
+      return model();
+    },
   };
+}
+
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => (made ??= { value: make() }).value;
 }
 
 /** Statistics over the elements of some tensors together. */
 function finish(readings: readonly Reading[]): TensorStatistics {
-  const names = readings.flatMap(({ reduced }) =>
-    Object.keys(reduced).flatMap((key) => (key.startsWith("sum ") ? [key.slice(4)] : [])),
+  const names = new Set(
+    readings.flatMap(({ reduced }) =>
+      Object.keys(reduced).filter((name) => reduced[name]?.sum !== undefined),
+    ),
   );
   const gradient = magnitude(readings, "gradient", GRADIENT_SCALE);
   const parameter = magnitude(readings, "parameter", 1);
   const update = magnitude(readings, "update", 1);
   return {
     elements: countOf(readings),
+    sampled: readings.reduce((count, { sampled }) => count + sampled, 0),
     gradient,
     parameter,
     update,
     updateRatio: update.rms / parameter.rms,
     stepSize: update.rms / gradient.rms,
-    values: Object.fromEntries(
-      [...new Set(names)].map((name) => [name, distribution(readings, name)]),
-    ),
+    values: Object.fromEntries(Array.from(names, (name) => [name, distribution(readings, name)])),
   };
 }
 
@@ -179,10 +212,10 @@ function magnitude(readings: readonly Reading[], name: string, scale: number): M
 
 /** Of a named value, over the tensors that have it. */
 function distribution(all: readonly Reading[], name: string): ValueStatistics {
-  const readings = all.filter(({ reduced }) => Object.hasOwn(reduced, `sum ${name}`));
+  const readings = all.filter(({ reduced }) => reduced[name]?.sum !== undefined);
   const scale = isV(name) ? V_SCALE : 1;
   const mean = (kind: Kind): number => total(readings, kind, name) / countOf(readings);
-  const correlated = readings.every(({ reduced }) => Object.hasOwn(reduced, `products ${name}`));
+  const correlated = readings.every(({ reduced }) => reduced[name]?.products !== undefined);
   return {
     mean: mean("sum") / scale,
     rms: Math.sqrt(mean("sumOfSquares")) / scale,
@@ -199,9 +232,13 @@ function distribution(all: readonly Reading[], name: string): ValueStatistics {
 }
 
 function total(readings: readonly Reading[], kind: Kind, name: string): number {
-  const numbers = readings.map(({ reduced }) => reduced[`${kind} ${name}`] as number);
   const isMaximum = kind === "largest" || kind === "max" || kind === "min";
-  return isMaximum ? Math.max(...numbers) : numbers.reduce((sumOf, x) => sumOf + x, 0);
+  let result = isMaximum ? Number.NEGATIVE_INFINITY : 0;
+  for (const { reduced } of readings) {
+    const x = reduced[name]?.[kind] as number;
+    result = isMaximum ? Math.max(result, x) : result + x;
+  }
+  return result;
 }
 
 function countOf(readings: readonly Reading[]): number {

@@ -79,6 +79,8 @@ export interface Pass {
   readonly perRow: boolean;
   /** Where a truth value stands: whether anybody reads what the pass reduces; it always runs where absent. */
   readonly needed?: Slot;
+  /** Reads what the pass is about to read, stores nothing and reduces what is inspected; runs before the pass. */
+  readonly probe?: Pass;
 }
 
 /** A reduction over all tensors: where each leaves its share, and finds the total once pass number `pass` is over. */
@@ -97,8 +99,12 @@ export interface PhasePlan {
   readonly shared: readonly SharedReduction[];
   /** State on the host, and where its next value stands. */
   readonly next: readonly { readonly key: string; readonly slot: Slot }[];
-  /** What is inspected, and where it stands after the last pass. */
-  readonly inspect: readonly { readonly name: string; readonly slot: Slot }[];
+  /** What is inspected, and where it stands: once a probe has run if probes reduce it, else after the last pass. */
+  readonly inspect: readonly {
+    readonly name: string;
+    readonly slot: Slot;
+    readonly isProbed: boolean;
+  }[];
 }
 
 /** State that the host keeps. */
@@ -115,7 +121,7 @@ export interface Plan {
   readonly step: PhasePlan;
   /** Calls before the step, in order. */
   readonly before: readonly PhasePlan[];
-  /** The step again, with what `inspect` asked for. */
+  /** The step again with probes for what `inspect` asked for; its kernels are those of the step where they are equal. */
   readonly inspected?: PhasePlan | undefined;
   /** Makes the parameters to evaluate with: one store, stream 0. */
   readonly evaluation?: PhasePlan | undefined;

@@ -25,7 +25,7 @@ import { Rewriter } from "../expr/rewrite.ts";
 import type { Program, ProgramPhase, StateFormat } from "../optimizer.ts";
 import { demand } from "./demand.ts";
 import { HostBuilder, type Slot } from "./host.ts";
-import type { DType } from "./kernel.ts";
+import type { DType, Kernel } from "./kernel.ts";
 import { type Built, KernelBuilder } from "./kernelBuilder.ts";
 import { levels } from "./levels.ts";
 import {
@@ -81,10 +81,11 @@ export function plan(
       inspect,
       true,
     );
+  const plain = step(program.name, {});
   return {
     name: program.name,
     arrays: arrays.specs,
-    step: step(program.name, {}),
+    step: plain,
     before: program.before.map((each, i) =>
       planner.plan(
         `${program.name}_before${i}`,
@@ -97,7 +98,7 @@ export function plan(
     ),
     inspected:
       Object.keys(program.inspect).length > 0
-        ? step(`${program.name}_inspected`, program.inspect)
+        ? withKernelsOf(plain, step(`${program.name}_inspected`, program.inspect))
         : undefined,
     evaluation:
       program.evaluation === undefined
@@ -118,6 +119,32 @@ export function plan(
 }
 
 type Inspected = Readonly<Record<string, Expr>>;
+
+type Reduce = Expr & { op: "reduce" };
+
+/** A phase with the kernels of another where they do the same: compiled once, and as warm. */
+function withKernelsOf(plain: PhasePlan, phase: PhasePlan): PhasePlan {
+  const kernelAs = ({ kernel, ...rest }: Variant, known: Variant | undefined): Variant => {
+    const same = known !== undefined && codeOf(kernel) === codeOf(known.kernel);
+    return { kernel: same ? known.kernel : kernel, ...rest };
+  };
+  const passes = phase.passes.map((pass, level): Pass => {
+    const known = plain.passes[level];
+    return {
+      ...pass,
+      steady: kernelAs(pass.steady, known?.steady),
+      refresh: pass.refresh && kernelAs(pass.refresh, known?.refresh),
+    };
+  });
+  return { ...phase, passes };
+}
+
+/** What a kernel does, without names. */
+function codeOf({ name: _name, streams, scalars, ...code }: Kernel): string {
+  return JSON.stringify([streams, scalars.length, code], (_, x: unknown) =>
+    typeof x === "number" && !(Number.isFinite(x) && !Object.is(x, -0)) ? `${1 / x}/${x}` : x,
+  );
+}
 
 /** Next values of the state that the host keeps. */
 function hostNext(program: Program, { next }: ProgramPhase): Record<string, Expr> {
@@ -293,36 +320,54 @@ class PhasePlanner {
     const { steady, refresh } = arrays;
     const levelOf = levels(refresh, this.sites);
     const queues: ReadonlyMap<Expr, number> = looksBack ? arrays.queues : new Map();
-    const others = [...Object.values(next), ...Object.values(inspect), ...queues.keys()];
+    // Statistics over elements stand apart from equal reductions of the step: they may run over a sample.
+    const probed = new Map<Expr, Reduce>();
+    for (const e of Object.values(inspect)) {
+      if (e.op === "reduce" && scopeOf(e.a) === "element") {
+        probed.set(e, { ...e });
+      }
+    }
+    const others = [
+      ...Object.values(next),
+      ...Object.values(inspect).map((e) => probed.get(e)?.a ?? e),
+      ...queues.keys(),
+    ];
     const matrices = arrays.matrices([...results.map(({ expr }) => expr), ...others]);
     const roots = [...results, ...matrices];
     const everything = [...roots.map(({ expr }) => expr), ...others];
     const nodes = reachable(everything, operands);
     const reduces = nodes.filter((e) => e.op === "reduce");
     // Reduced in passes; the host reduces what is narrower.
-    const inPasses = reduces.filter((e) => scopeOf(e.a) === "element");
+    const inPasses: Reduce[] = reduces.filter((e) => scopeOf(e.a) === "element");
+    const reduced = [...inPasses, ...probed.values()];
     const passCount =
       1 +
       Math.max(
         ...roots.map(({ expr }) => levelOf(expr)),
-        ...inPasses.map((e) => levelOf(e.a)),
+        ...reduced.map((e) => levelOf(e.a)),
         ...reduces.flatMap((e) => (e.over === "all" ? [levelOf(e) - 1] : [])),
         0,
       );
     const stores = placeStores(roots, passCount, levelOf, (pass, cuts) => {
       const work = [
         ...roots.filter((root) => cuts.placed(root) === pass).map((root) => root.expr),
-        ...inPasses.filter((e) => levelOf(e.a) === pass).map((e) => e.a),
+        ...reduced.filter((e) => levelOf(e.a) === pass).map((e) => e.a),
       ];
       return this.oldReads(work, cuts);
     });
 
+    /** Whether the host computes some of what is inspected, tensor by tensor. */
+    const onHost = Object.values(inspect).some((e) => !probed.has(e));
     const neededIn = demand(everything, nodes, levelOf);
     const host = new HostBuilder(passCount + 1, levelOf, (e) => rewriter.rewrite(e), queues);
-    const passes = Array.from({ length: passCount }, (_, pass): Pass => {
-      const own = inPasses.filter((e) => levelOf(e.a) === pass);
+    const build = (
+      title: string,
+      pass: number,
+      own: readonly Reduce[],
+      stored: readonly Root[],
+    ): Pass => {
       const columns: ColumnSpec[] = [];
-      const build = (variant: (e: Expr) => Expr): Built => {
+      const built = (variant: (e: Expr) => Expr): Built => {
         const builder = new KernelBuilder(
           { variant, stream: (e) => arrays.stream(e), host, rewriter, arrays: arrays.specs },
           columns,
@@ -332,34 +377,49 @@ class PhasePlanner {
             builder.preload(root.expr, { array: root.array, delay: 0 });
           }
         }
-        return builder.build(
-          `${name}_${pass}${variant === refresh ? "_refresh" : ""}`,
-          roots.filter(
-            (root) => stores.get(root) === pass && !isUnchanged(root, (e) => arrays.stream(e)),
-          ),
-          own,
-        );
+        return builder.build(`${title}${variant === refresh ? "_refresh" : ""}`, stored, own);
       };
-      const variant = build(steady);
+      const variant = built(steady);
+      const perRow = columns.length > 0 || variant.perRow || own.some(({ over }) => over === "row");
+      this.requireWholeBlocks(name, variant, perRow);
+      return {
+        steady: variant,
+        refresh: arrays.hasWindows ? built(refresh) : undefined,
+        reductions: own
+          .filter((e) => e.over !== "column")
+          .map((e) => ({ kind: e.kind, over: e.over, slot: host.slot(e) })),
+        columns,
+        perTensor: variant.perTensor,
+        perRow,
+      };
+    };
+    const passes = Array.from({ length: passCount }, (_, pass): Pass => {
+      const at = (e: Reduce): boolean => levelOf(e.a) === pass;
+      const stored = roots.filter(
+        (root) => stores.get(root) === pass && !isUnchanged(root, (e) => arrays.stream(e)),
+      );
+      const reductions = inPasses.filter(at);
+      const own = build(`${name}_${pass}`, pass, reductions, stored);
       const stages = matrices.flatMap(({ array, expr, matrix }) =>
         matrix !== undefined && levelOf(expr) === pass
           ? [{ array, coefficients: matrix.coefficients }]
           : [],
       );
-      const needed = variant.kernel.stores.length === 0 ? neededIn(own, pass) : undefined;
-      const perRow = columns.length > 0 || variant.perRow || own.some(({ over }) => over === "row");
-      this.requireWholeBlocks(name, variant, perRow);
+      const inspected = [...probed.values()].filter(at);
+      const probe =
+        inspected.length > 0 ? build(`${name}_${pass}_probe`, pass, inspected, []) : undefined;
+      // A probe is always needed, and runs with its pass.
+      const isNeeded = own.steady.kernel.stores.length > 0 || probe !== undefined;
+      const needed = isNeeded ? undefined : neededIn(reductions, pass);
       return {
-        steady: variant,
-        refresh: arrays.hasWindows ? build(refresh) : undefined,
-        reductions: own
-          .filter((e) => e.over !== "column")
-          .map((e) => ({ kind: e.kind, over: e.over, slot: host.slot(e) })),
+        ...own,
+        perTensor:
+          stages.length + reductions.length > 0 ||
+          own.perTensor ||
+          (probe !== undefined && (probe.perTensor || onHost)),
         ...(stages.length > 0 && { matrices: stages }),
-        columns,
-        perTensor: stages.length > 0 || own.length > 0 || variant.perTensor,
-        perRow,
         ...(needed !== undefined && { needed: host.slot(rewriter.rewrite(needed)) }),
+        ...(probe !== undefined && { probe }),
       };
     });
     const slots = (record: Readonly<Record<string, Expr>>): [string, Slot][] =>
@@ -368,7 +428,11 @@ class PhasePlanner {
       status,
       passes,
       next: slots(next).map(([key, slot]) => ({ key, slot })),
-      inspect: slots(inspect).map(([key, slot]) => ({ name: key, slot })),
+      inspect: Object.entries(inspect).map(([key, e]) => ({
+        name: key,
+        slot: host.slot(probed.get(e) ?? e),
+        isProbed: probed.has(e),
+      })),
       shared: reduces.flatMap((e) =>
         e.over === "all"
           ? [{ kind: e.kind, domain: e.domain ?? "", slot: host.slot(e), pass: levelOf(e) - 1 }]

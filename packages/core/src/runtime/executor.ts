@@ -72,7 +72,7 @@ export class Executor implements Runner {
     if (drawsIn(pass.steady)) {
       this.key = first.drawKey(this.runtime.keyOf, this.seed, phase);
     }
-    if (pass.perRow) {
+    if (pass.perRow || call.ranges !== undefined) {
       this.runtime.runRows(this, call);
       return;
     }

@@ -15,6 +15,8 @@ export interface PassCall {
   readonly pass: Pass;
   readonly first: Tensor;
   readonly last: Tensor;
+  /** What it runs over instead of all elements of its tensors, with the numbers of the first; at least one. */
+  readonly ranges?: readonly RowRange[];
 }
 
 /** The tensors of a class that take part in a call, in order, and the phase of their plan that it runs. */
@@ -28,6 +30,12 @@ export interface Part {
 export interface Range {
   readonly start: number;
   readonly end: number;
+}
+
+/** A range within one row, if the pass runs row by row. */
+export interface RowRange extends Range {
+  /** Whose numbers are read and reduced; 0 where it does not run row by row. */
+  readonly row: number;
 }
 
 /** A range that one variant of a pass runs over. */
@@ -59,6 +67,14 @@ export interface Runner {
     row: number,
     before: Float64Array | undefined,
   ): Float64Array;
+}
+
+/** One step under inspection. */
+export interface Inspection {
+  /** Runs a pass of it, after its probe over each of its tensors. */
+  run(call: PassCall): void;
+  /** Of the tensors that took part, once all passes have run. */
+  statistics(tensors: readonly Tensor[]): Statistics;
 }
 
 /** A part is handed on, and imported nowhere else: a precompiled optimizer brings those that its own plan needs. */
@@ -99,6 +115,6 @@ export interface Runtime {
     own: () => OptimizerState,
     shape: StateShape,
   ) => void;
-  /** What an inspected step found. */
-  readonly statisticsOf: (tensors: readonly Tensor[]) => Statistics;
+  /** Runs an inspected step, and takes its statistics. */
+  readonly inspection: (inspect: true | "all", runner: Runner) => Inspection;
 }

@@ -4,29 +4,30 @@ import { numbersAt } from "../arena.ts";
 import { valuesAt } from "../codegen/host.ts";
 import { foldPartials, PARTIALS, reductionIdentity, startPartials } from "../codegen/kernel.ts";
 import type { NumericArray } from "../contracts.ts";
+import type { PassCall, RowRange, Runner } from "./parts.ts";
+import type { Tensor } from "./tensor.ts";
 
-import type { PassCall, Runner } from "./parts.ts";
-
-/** Runs a pass over one tensor, a row at a time; what it reduces stands in the tensor's values afterwards. */
+/**
+ * Runs a pass over one tensor, a row at a time or in the ranges of the call; what it reduces stands in the tensor's values
+ * afterwards, the identity for a row without any.
+ */
 export function runRows(runner: Runner, call: PassCall): void {
   const { phase, pass, first } = call;
   const values = first.valuesOf(phase);
   prepareColumns(call);
-  const { rows, columns } = first.matrix;
   let partials: Float64Array = new Float64Array(pass.reductions.length * PARTIALS);
   startPartials(partials, pass.reductions);
-  for (let row = 0; row < rows; row++) {
-    const start = first.extent.start + row * columns;
+  for (const range of call.ranges ?? rowsOf(first)) {
     // Rows start anew, the tensor's own reductions go on from row to row.
     pass.reductions.forEach(({ kind, over }, position) => {
       if (over === "row") {
         partials.fill(reductionIdentity(kind), position * PARTIALS, (position + 1) * PARTIALS);
       }
     });
-    partials = runner.runRange(call, { start, end: start + columns }, row, partials);
+    partials = runner.runRange(call, range, range.row, partials);
     pass.reductions.forEach(({ kind, over, slot }, position) => {
       if (over === "row") {
-        valuesAt(values, slot)[row] = foldPartials(kind, partials, position);
+        valuesAt(values, slot)[range.row] = foldPartials(kind, partials, position);
       }
     });
   }
@@ -36,6 +37,15 @@ export function runRows(runner: Runner, call: PassCall): void {
     }
   });
   collectColumns(call);
+}
+
+/** A tensor row by row. */
+export function rowsOf({ extent: { start }, matrix: { rows, columns } }: Tensor): RowRange[] {
+  return Array.from({ length: rows }, (_, row) => ({
+    start: start + row * columns,
+    end: start + (row + 1) * columns,
+    row,
+  }));
 }
 
 /** Lays the numbers of the columns beside the pass: what it reads, or the identity of what it reduces. */

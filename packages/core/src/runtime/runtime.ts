@@ -2,12 +2,11 @@
 
 import { runHost } from "../codegen/host.ts";
 import { keyOf } from "../expr/draw.ts";
-import { statisticsOf } from "../inspect.ts";
 import { checkState, encode } from "../state.ts";
 import { evaluate } from "./evaluate.ts";
+import { inspection } from "./inspection.ts";
 import { runTiles } from "./packing.ts";
 import type { Runtime } from "./parts.ts";
-import { readingsOf } from "./readings.ts";
 import { refreshed } from "./refresh.ts";
 import { runRows } from "./rows.ts";
 import { levelByLevel } from "./sequence.ts";
@@ -22,5 +21,5 @@ export const RUNTIME: Runtime = {
   encode,
   runTiles,
   checkState: (where, state, _, shape) => checkState(where, state, shape),
-  statisticsOf: (tensors) => statisticsOf(readingsOf(tensors)),
+  inspection,
 };

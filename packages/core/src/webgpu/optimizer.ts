@@ -20,13 +20,14 @@ import type { Leaf, Leaves } from "../contracts.ts";
 import { NonFiniteError, requireOneOf, requireSeed, requireThat } from "../errors.ts";
 import { keyOf } from "../expr/draw.ts";
 import { drawsAnything, hasMatrixStages, keepsEightBits, verifyProgram } from "../expr/verify.ts";
-import { statisticsOf, withStatistics } from "../inspect.ts";
+import { withStatistics } from "../inspect.ts";
 import { type Optimizer, requireOptimizer, toProgram } from "../optimizer.ts";
 import { acceptGradients, type Gradients, gradientSlot } from "../runtime/gradients.ts";
+import { allOf, probedBy, probeOf, recordStep, requireInspect } from "../runtime/inspection.ts";
 import { Numbers } from "../runtime/numbers.ts";
 import type { Piece, Range } from "../runtime/parts.ts";
-import { readingsOf } from "../runtime/readings.ts";
 import { refreshed } from "../runtime/refresh.ts";
+import { rowsOf } from "../runtime/rows.ts";
 import { commit, levelByLevel, type Part, type PassCall, sequence } from "../runtime/sequence.ts";
 import { type Tensor, TensorClass } from "../runtime/tensor.ts";
 import {
@@ -72,6 +73,7 @@ export interface GpuOptimizer {
   readonly gradients: Readonly<Record<string, GpuSlice>>;
   /**
    * Takes one step with what stands in `gradients`, or with arrays that are uploaded; leaves without one are skipped.
+   * Statistics of an inspected step are of all elements, also where a sample was asked for.
    *
    * @throws as `compileOptimizer`'s step before anything changes. GpuRefusalError or GpuDeviceLostError from the device:
    * then how far the step came is not known, and the optimizer takes no further one until a state is loaded.
@@ -273,6 +275,7 @@ class Bound implements GpuOptimizer {
     const { numbers, nonFinite } = this.surroundings;
     const values = numbers.at(this.steps);
     const plans = this.arenas.map(({ tensors }) => tensors.plan);
+    requireInspect(inspect);
     requireThat(
       !inspect || plans.every(({ inspected }) => inspected !== undefined),
       "step",
@@ -310,7 +313,12 @@ class Bound implements GpuOptimizer {
         const phase = before[this.calls] ?? (inspect ? (inspected ?? step) : step);
         return { owner, phase, active: owner.tensors.filter((tensor) => active.has(tensor)) };
       });
+      const record = recordStep();
       for (const call of sequence(parts, values, { runHost, levelByLevel })) {
+        for (const tensor of probedBy(call)) {
+          await this.run(probeOf(call, tensor, allOf(tensor)));
+          record.keep(call, tensor, tensor.extent.size);
+        }
         await this.run(call);
       }
       await this.flush();
@@ -321,7 +329,7 @@ class Bound implements GpuOptimizer {
       return inspect && status === "stepped"
         ? {
             status,
-            statistics: statisticsOf(readingsOf(this.tensors.filter((each) => active.has(each)))),
+            statistics: record.statistics(this.tensors.filter((each) => active.has(each))),
           }
         : { status };
     });
@@ -429,20 +437,17 @@ class Bound implements GpuOptimizer {
   }
 
   /** Records a pass; where it reduces, submits what is recorded and leaves the results in the tensor's values. */
-  private async run({ owner, phase, pass, first, last }: PassCall, age = 0): Promise<void> {
+  private async run(call: PassCall, age = 0): Promise<void> {
+    const { owner, phase, pass, first, last } = call;
     if (pass.steady.kernel.stores.length + pass.reductions.length === 0) {
       return;
     }
     const arena = this.arenaOf.get(owner) as number;
     const values = first.valuesOf(phase);
-    const { rows, columns } = first.matrix;
+    const { columns } = first.matrix;
     const start = first.extent.start;
-    const ranges = pass.perRow
-      ? Array.from({ length: rows }, (_, row) => [
-          start + row * columns,
-          start + (row + 1) * columns,
-        ])
-      : [[start, last.extent.start + last.extent.size]];
+    const whole = { start, end: last.extent.start + last.extent.size, row: 0 };
+    const ranges = call.ranges ?? (pass.perRow ? rowsOf(first) : [whole]);
     if (pass.columns.length > 0) {
       await this.flush();
       pass.columns.forEach(({ role, slot }, index) => {
@@ -455,8 +460,9 @@ class Bound implements GpuOptimizer {
     }
     const key = draws(pass.steady.kernel) ? first.drawKey(keyOf, this.seed ?? 0, phase) : 0;
     const rowOf: number[] = [];
-    for (const [row, [from, to]] of (ranges as [number, number][]).entries()) {
-      for (const piece of this.pieces(first, pass, { start: from, end: to })) {
+    for (const range of ranges) {
+      const { row } = range;
+      for (const piece of this.pieces(first, pass, range)) {
         const { variant, start: begin, end } = piece;
         rowOf.push(row);
         this.recorded.push({
