@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
+import type { GradientBenchResult } from "../bench/gradient/result.ts";
 import type { StepResult } from "../bench/step/result.ts";
 import { parseSize } from "../bench/step/sizes.ts";
 import { type BenchWorld, benchCommand } from "./benchCommand.ts";
@@ -95,7 +96,18 @@ describe("adastra bench step", () => {
   });
 
   test.each([
-    ["gradient", {}, 'bench: question must be step, got "gradient"'],
+    ["speed", {}, 'bench: question must be step or gradient, got "speed"'],
+    [
+      "gradient",
+      { sizes: options.sizes },
+      "bench: gradient must do without --sizes, got it; leave it out",
+    ],
+    ["step", { threads: [2] }, "bench: step must do without --threads, got it; leave it out"],
+    [
+      "gradient",
+      { peers: ["plain"] },
+      'bench: --peers of gradient must be among torch, jax-js, tfjs, got "plain"',
+    ],
     [
       "step",
       { out: join(folder, "none", "step.json") },
@@ -108,7 +120,8 @@ describe("adastra bench step", () => {
     ],
   ])("%s %j is refused before anything runs", async (question, wrong, message) => {
     const { world, printed } = createWorld();
-    const failure = benchCommand(question, { ...options, ...wrong }, world);
+    const base = question === "gradient" ? {} : options;
+    const failure = benchCommand(question, { ...base, ...wrong }, world);
     await expect(failure).rejects.toThrow(message);
     await expect(failure).rejects.toBeInstanceOf(UsageError);
     expect(printed.out).toBe("");
@@ -133,4 +146,15 @@ test("where there is no terminal a line comes every five seconds, with the time 
   progress.update(0.25, "1k: round 3 of 31");
   progress.stop();
   expect(printed).toBe("0 %, 1k: preparing, starting\n25 %, 1k: round 3 of 31, about 30 s left\n");
+});
+
+describe("adastra bench gradient", () => {
+  test("prints JSON of the models and threads asked for", async () => {
+    const { world, printed } = createWorld();
+    const asked = { models: ["mlp"], threads: [1], peers: [], rounds: 1, json: true } as const;
+    expect(await benchCommand("gradient", asked, world)).toBe(0);
+    const result = JSON.parse(printed.out) as GradientBenchResult;
+    expect(result.models.map(({ name, threads }) => [name, threads])).toEqual([["mlp", 1]]);
+    expect(printed.err).toContain("0 %, mlp, 1 thread(s): compiling, starting");
+  });
 });

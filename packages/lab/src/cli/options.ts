@@ -1,7 +1,9 @@
 /** The one table of commands and options: parser, help and docs/cli.md come from it. */
 
+import { gradientPeers } from "../bench/gradient/benchGradient.ts";
+import { modelNames } from "../bench/gradient/models.ts";
 import { entries as stepEntries } from "../bench/step/ours.ts";
-import { type PeerName, peerNames } from "../bench/step/peers/index.ts";
+import { peerNames } from "../bench/step/peers/index.ts";
 import { defaultSizes, parseSize, type StepSize } from "../bench/step/sizes.ts";
 import { nearest } from "../lookUp.ts";
 import { catalogue } from "../optimizers.ts";
@@ -35,7 +37,9 @@ export interface CommandOptions {
     sizes?: readonly StepSize[];
     rounds?: number;
     optimizers?: readonly string[];
-    peers?: readonly PeerName[];
+    models?: readonly string[];
+    threads?: readonly number[];
+    peers?: readonly string[];
     out?: string;
     json?: boolean;
   };
@@ -165,13 +169,13 @@ export const commands: { readonly [Name in CommandName]: CommandSpec<CommandOpti
     argument: {
       name: "question",
       description:
-        "step (how long an optimizer step takes, and how close that is to moving its bytes)",
+        "step (how long an optimizer step takes, and how close that is to moving its bytes) or gradient (how long the gradient of a model takes)",
     },
     options: {
       sizes: {
         value: "sizes",
         description:
-          "comma-separated numbers of parameters such as 1k or 2.5M, and model; 10M takes 7 GB of memory with all peers",
+          "step: comma-separated numbers of parameters such as 1k or 2.5M, and model; 10M takes 7 GB of memory with all peers",
         default: defaultSizes.join(","),
         parse: (where, value) => names(where, value).map((name) => parseSize(where, name)),
       },
@@ -183,7 +187,7 @@ export const commands: { readonly [Name in CommandName]: CommandSpec<CommandOpti
       },
       optimizers: {
         value: "names",
-        description: `comma-separated: ${stepEntries.map(({ name }) => name).join(", ")}`,
+        description: `step: comma-separated: ${stepEntries.map(({ name }) => name).join(", ")}`,
         default: "all",
         parse: (where, value) =>
           among(
@@ -192,11 +196,26 @@ export const commands: { readonly [Name in CommandName]: CommandSpec<CommandOpti
             stepEntries.map(({ name }) => name),
           ),
       },
+      models: {
+        value: "names",
+        description: `gradient: comma-separated: ${modelNames.join(", ")}`,
+        default: "all",
+        parse: (where, value) => among(where, value, modelNames),
+      },
+      threads: {
+        value: "numbers",
+        description: "gradient: comma-separated numbers of threads",
+        default: "1,2",
+        parse: (where, value) => names(where, value).map((each) => count(where, each)),
+      },
       peers: {
         value: "names",
-        description: `comma-separated, or none: ${peerNames.join(", ")}; PyTorch runs in the Python that ADASTRA_PYTHON names`,
+        description: `comma-separated, or none; step: ${peerNames.join(", ")}; gradient: ${gradientPeers.join(", ")}; PyTorch runs in the Python that ADASTRA_PYTHON names`,
         default: "all",
-        parse: (where, value) => (value === "none" ? [] : among(where, value, peerNames)),
+        parse: (where, value) =>
+          value === "none"
+            ? []
+            : among(where, value, [...new Set([...peerNames, ...gradientPeers])]),
       },
       out: {
         value: "file",

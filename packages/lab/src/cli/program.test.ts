@@ -111,7 +111,7 @@ describe("the command line", () => {
     ],
     [
       ["bench", "step", "--peers", "tfjs-wasn"],
-      'bench: --peers must be among plain, tfjs-wasm, tfjs-cpu, tfjs-adastra, jax-js, torch-fused, torch-foreach, got "tfjs-wasn"; did you mean "tfjs-wasm"?',
+      'bench: --peers must be among plain, tfjs-wasm, tfjs-cpu, tfjs-adastra, jax-js, torch-fused, torch-foreach, torch, tfjs, got "tfjs-wasn"; did you mean "tfjs-wasm"?',
     ],
     [
       ["bench", "step", "--optimizers", "adam,adam"],

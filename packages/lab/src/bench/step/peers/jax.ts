@@ -2,9 +2,9 @@
 
 import type { Clock } from "@adastra/core";
 import type * as jaxJs from "@jax-js/jax";
+import { whyAbsent } from "../../absent.ts";
 import { every, LEARNING_RATE, type StepProblem } from "../problem.ts";
 import type { LeftOut, Peer, Subject } from "../subject.ts";
-import { whyAbsent } from "./absent.ts";
 
 type Jax = typeof jaxJs;
 type JaxArray = jaxJs.Array;

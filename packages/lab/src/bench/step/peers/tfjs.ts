@@ -3,15 +3,12 @@
  * backend, and Adastra's through `toTf`, in place on the heap of the wasm backend.
  */
 
-import { createRequire } from "node:module";
-import { dirname, sep } from "node:path";
 import { adam, type Clock } from "@adastra/core";
 import type * as tfjs from "@tensorflow/tfjs-core";
+import { whyAbsent } from "../../absent.ts";
+import { startTfjs, type Tf, tfjsPackages } from "../../tfjsBackend.ts";
 import { every, LEARNING_RATE, type StepProblem } from "../problem.ts";
 import type { LeftOut, Peer, Subject } from "../subject.ts";
-import { whyAbsent } from "./absent.ts";
-
-type Tf = typeof tfjs;
 
 /** An optimizer of TensorFlow.js, whoever wrote it, and the backend that its variables are on. */
 interface Contestant {
@@ -55,29 +52,14 @@ async function open(
   contestantOf: (tf: Tf) => Promise<Contestant>,
 ): Promise<Peer | LeftOut> {
   try {
-    const tf = await import("@tensorflow/tfjs-core");
-    tf.enableProdMode(); // and no advice to install its native binding
-    if (backend === "cpu") {
-      await import("@tensorflow/tfjs-backend-cpu");
-    } else {
-      const wasm = await import("@tensorflow/tfjs-backend-wasm");
-      const entry = createRequire(import.meta.url).resolve("@tensorflow/tfjs-backend-wasm");
-      wasm.setWasmPaths(dirname(entry) + sep); // its .wasm files lie beside its entry
-      wasm.setThreadsCount(1);
-    }
-    if (!(await tf.setBackend(backend))) {
-      return { name, reason: `its ${backend} backend did not start` };
-    }
+    const tf = await startTfjs(backend);
     const contestant = await contestantOf(tf);
     return {
       name: contestant.name,
       bind: (problem, clock) => bind(tf, contestant, problem, clock),
     };
   } catch (error) {
-    return {
-      name,
-      reason: whyAbsent(error, ["@tensorflow/tfjs-core", `@tensorflow/tfjs-backend-${backend}`]),
-    };
+    return { name, reason: whyAbsent(error, tfjsPackages(backend)) };
   }
 }
 
