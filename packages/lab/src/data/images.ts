@@ -5,7 +5,7 @@ import { mulberry32, type Random } from "@adastra/core";
 /** Images of equal size with one label each; plain bytes, so that threads share one copy. */
 export interface ImageSet {
   readonly count: number;
-  /** `[count, pixelsPerImage]`. */
+  /** `[count, pixelsPerImage]`; of images in colour channel by channel, `[count, 3, height, width]`. */
   readonly pixels: Uint8Array<SharedArrayBuffer>;
   readonly pixelsPerImage: number;
   /** `[count]`. */
@@ -19,6 +19,18 @@ export interface ImageSet {
 export interface ImageBatch {
   readonly x: { readonly shape: readonly number[]; readonly data: Float32Array };
   readonly y: { readonly shape: readonly number[]; readonly data: Int32Array };
+}
+
+/** Mean and standard deviation of pixels on a scale of 0 to 1. */
+export function pixelScale(pixels: Uint8Array): Pick<ImageSet, "mean" | "std"> {
+  const counts = new Float64Array(256);
+  for (const pixel of pixels) {
+    counts[pixel] = (counts[pixel] as number) + 1;
+  }
+  const average = (of: (value: number) => number) =>
+    counts.reduce((sum, count, pixel) => sum + count * of(pixel / 255), 0) / pixels.length;
+  const mean = average((value) => value);
+  return { mean, std: Math.sqrt(average((value) => (value - mean) ** 2)) };
 }
 
 export function emptyBatch(set: ImageSet, size: number): ImageBatch {
