@@ -10,6 +10,7 @@ import { replayFiles } from "../replay/command.ts";
 import { createPool } from "../runner/pool.ts";
 import { benchCommand } from "./benchCommand.ts";
 import { type CompareWorld, compareCommand } from "./compareCommand.ts";
+import { dataCommand } from "./dataCommand.ts";
 import { doctorCommand } from "./doctorCommand.ts";
 import { type Actions, runProgram } from "./program.ts";
 import { startCommand } from "./startCommand.ts";
@@ -64,6 +65,7 @@ const actions: Actions = {
   },
   bench: ([question = ""], options) =>
     benchCommand(question, options, { ...world, python: process.env.ADASTRA_PYTHON }),
+  data: (_, options) => dataCommand(options, { ...world, processEnvironment: process.env }),
   doctor: (_, options) => doctorCommand(options, terminal),
 };
 

@@ -5,10 +5,14 @@ import { modelNames } from "../bench/gradient/models.ts";
 import { entries as stepEntries } from "../bench/step/ours.ts";
 import { peerNames } from "../bench/step/peers/index.ts";
 import { defaultSizes, parseSize, type StepSize } from "../bench/step/sizes.ts";
+import { dataSets } from "../data/catalogue.ts";
 import { nearest } from "../lookUp.ts";
 import { catalogue } from "../optimizers.ts";
 import { problems } from "../problems/catalogue.ts";
 
+const downloadable = dataSets
+  .filter(({ set }) => set.download !== undefined)
+  .map(({ set }) => set.name);
 const backends = ["evaluate", "js", "wasm"] as const;
 const dtypes = ["float64", "float32"] as const;
 
@@ -43,6 +47,7 @@ export interface CommandOptions {
     out?: string;
     json?: boolean;
   };
+  data: { fetch?: string; from?: string; json?: boolean };
   doctor: { json?: boolean };
 }
 
@@ -226,6 +231,25 @@ export const commands: { readonly [Name in CommandName]: CommandSpec<CommandOpti
       json,
     },
   },
+  data: {
+    summary:
+      "list the data sets, where each lies and the hashes of what was read; download one when asked",
+    options: {
+      fetch: {
+        value: "name",
+        description: `download this one into ADASTRA_DATA_DIR or the cache, checked by its hashes: ${downloadable.join(", ")}`,
+        default: "nothing is downloaded",
+        parse: (where, value) => oneOf(where, value, downloadable),
+      },
+      from: {
+        value: "url",
+        description: "folder that --fetch downloads from",
+        default: "where it is published",
+        parse: address,
+      },
+      json,
+    },
+  },
   doctor: {
     summary: "say what runs on this machine, what is missing and how to get it",
     options: { json },
@@ -283,6 +307,13 @@ function among<T extends string>(where: string, value: string, allowed: readonly
 function text(where: string, value: string): string {
   if (value === "") {
     throw new RangeError(`${where} must not be empty, got ""`);
+  }
+  return value;
+}
+
+function address(where: string, value: string): string {
+  if (!/^https?:$/.test(URL.canParse(value) ? new URL(value).protocol : "")) {
+    throw new RangeError(`${where} must be a URL of http or https, got "${value}"`);
   }
   return value;
 }

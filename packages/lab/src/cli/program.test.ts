@@ -14,6 +14,7 @@ async function run(...words: string[]) {
     compare: record("compare"),
     replay: record("replay"),
     bench: record("bench"),
+    data: record("data"),
     doctor: record("doctor"),
   };
   const terminal = {
@@ -82,11 +83,11 @@ describe("the command line", () => {
   test.each([
     [
       ["compair", "x"],
-      'adastra: command must be one of start, compare, replay, bench, doctor, got "compair"; did you mean "compare"?',
+      'adastra: command must be one of start, compare, replay, bench, data, doctor, got "compair"; did you mean "compare"?',
     ],
     [
       [],
-      'adastra: command must be one of start, compare, replay, bench, doctor, got ""; see adastra --help',
+      'adastra: command must be one of start, compare, replay, bench, data, doctor, got ""; see adastra --help',
     ],
     [["compare"], "adastra: missing required argument 'problem'; see adastra compare --help"],
     [
@@ -116,6 +117,14 @@ describe("the command line", () => {
     [
       ["bench", "step", "--optimizers", "adam,adam"],
       'bench: --optimizers must be different, got "adam" twice',
+    ],
+    [
+      ["data", "--fetch", "imagenet"],
+      'data: --fetch must be one of mnist, fashion-mnist, cifar-10, got "imagenet"',
+    ],
+    [
+      ["data", "--fetch", "mnist", "--from", "ftp://x/"],
+      'data: --from must be a URL of http or https, got "ftp://x/"',
     ],
     [["doctor", "extra"], /^adastra: too many arguments/],
   ])("%j is answered in one sentence", async (words, message) => {

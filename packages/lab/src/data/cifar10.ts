@@ -31,6 +31,7 @@ export const cifar10: DataSet = {
       ["test_batch.bin", "803d5f7f4d78ea53de84dbe85f74fb6d"],
     ] as const
   ).map(([name, md5]) => ({ name, bytes: perFile * recordBytes, hash: ["md5", md5] })),
+  download: { from: "https://www.cs.toronto.edu/~kriz/", archive: "cifar-10-binary.tar.gz" },
   advice:
     "run adastra data --fetch cifar-10, or pass the folder cifar-10-batches-bin of cifar-10-binary.tar.gz from https://www.cs.toronto.edu/~kriz/cifar.html",
 };

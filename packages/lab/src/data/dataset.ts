@@ -40,6 +40,8 @@ export interface DataSet {
   readonly systemFolder?: string;
   /** Whether `ADASTRA_DATA_DIR` may name the folder of the files themselves. */
   readonly atRoot?: boolean;
+  /** Where a download comes from: `<from><name>.gz` for each file, or all of them in a compressed tar archive. */
+  readonly download?: { readonly from: string; readonly archive?: string };
   /** What to do where it is not found, as an error ends. */
   readonly advice: string;
 }

@@ -19,6 +19,9 @@ export const fashion: DataSet = {
     testLabels: "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
   }),
   systemFolder: "/usr/share/datasets/fashion-mnist",
+  download: {
+    from: "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+  },
   advice:
     "run adastra data --fetch fashion-mnist, install the Debian package dataset-fashion-mnist, or pass a folder with the four IDX files",
 };

