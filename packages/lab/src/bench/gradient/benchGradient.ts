@@ -257,8 +257,8 @@ async function bindPeer(
           gradients: tfjs.gradients,
           bound: {
             key: "tfjs",
-            close: tfjs.close,
-            contestant: { name: tfjs.name, run: tfjs.run, ...share(tfjs.ms, rounds) },
+            close: () => tfjs.close(),
+            contestant: { name: tfjs.name, run: () => tfjs.run(), ...share(tfjs.ms, rounds) },
           },
         });
   }
@@ -294,15 +294,15 @@ async function bindTorch(
     gradients,
     bound: {
       key: "torch",
-      close: peer.close,
+      close: () => peer.close(),
       contestant: { name: `${torch.name}, ${threads} thread(s)`, run: () => torch.time() },
     },
   };
 }
 
-async function warmUp({ run }: Contestant): Promise<void> {
+async function warmUp(contestant: Contestant): Promise<void> {
   for (let runs = 0, spent = 0; runs < WARM_RUNS && spent < WARM_MS; runs++) {
-    spent += await run();
+    spent += await contestant.run();
     await breathe();
   }
 }
