@@ -92,3 +92,43 @@ export async function expectDifferences<B extends BatchArrays>(
     });
   }
 }
+
+/**
+ * The gradient along one random direction over all leaves agrees with the central difference of the loss in
+ * float64: two evaluations, whatever the model's size.
+ *
+ * @param tolerance - As a share of Σ |gᵢ dᵢ|.
+ */
+export async function expectDirectionalDifference<B extends BatchArrays>(
+  loss: Loss<B>,
+  params: Float32Leaves,
+  batch: B,
+  gradients: Float32Leaves,
+  { tolerance, state = {} }: { tolerance: number; state?: Leaves },
+): Promise<void> {
+  const random = mulberry32(8);
+  let [along, size] = [0, 0];
+  const directions = Object.entries(params).map(([path, { shape, data }]) => {
+    const direction = Float64Array.from(data, () => random.normal());
+    direction.forEach((step, i) => {
+      const share = step * gradients[path]!.data[i]!;
+      along += share;
+      size += Math.abs(share);
+    });
+    return { path, shape, data, direction };
+  });
+  const shifted = (by: number): Promise<number> =>
+    lossInFloat64(
+      loss,
+      Object.fromEntries(
+        directions.map(({ path, shape, data, direction }) => [
+          path,
+          { shape, data: Float64Array.from(data, (value, i) => value + by * direction[i]!) },
+        ]),
+      ),
+      batch,
+      state,
+    );
+  const expected = ((await shifted(STEP)) - (await shifted(-STEP))) / (2 * STEP);
+  expect(Math.abs(along - expected) / size, `${along} for ${expected}`).toBeLessThan(tolerance);
+}

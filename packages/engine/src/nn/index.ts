@@ -38,6 +38,20 @@ export {
 export { type DenseOptions, dense, flatten, gelu, relu, sigmoid, silu, tanh } from "./layers.ts";
 export { accuracy, correct, l2, meanSquaredError, softmax, softmaxCrossEntropy } from "./losses.ts";
 export {
+  type DensenetOptions,
+  densenet,
+  type GptMiniOptions,
+  gptMini,
+  type LanguageModelOptions,
+  type LstmLmOptions,
+  lenet,
+  lstmLm,
+  type ResnetOptions,
+  resnet,
+  resnet20,
+  vggSmall,
+} from "./models.ts";
+export {
   type BatchNormOptions,
   batchNorm,
   groupNorm,
