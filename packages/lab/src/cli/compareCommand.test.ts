@@ -179,7 +179,7 @@ describe("adastra compare", () => {
     [
       "mnist-mpl",
       small,
-      'compare: problem must be one of mnist-softmax, mnist-mlp, online-sequential, online-stochastic, got "mnist-mpl"; did you mean "mnist-mlp"?',
+      'compare: problem must be one of mnist-softmax, mnist-mlp, mnist-lenet, fashion-resnet, colour-mnist-densenet, brown-lstm, brown-gpt, online-sequential, online-stochastic, got "mnist-mpl"; did you mean "mnist-mlp"?',
     ],
     [
       "mnist-mlp",

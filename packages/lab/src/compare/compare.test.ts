@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { catalogue } from "../optimizers.ts";
-import { mnistSoftmax } from "../problems/mnist.ts";
+import { mnistSoftmax } from "../problems/images.ts";
 import type { Problem } from "../problems/problem.ts";
 import type { TrialResult, TrialSpec } from "../protocol.ts";
 import { type TrialPool, unfinished } from "../runner/pool.ts";

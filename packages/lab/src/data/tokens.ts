@@ -23,6 +23,12 @@ export interface TokenSet extends Readonly<Record<Split, TokenArray>> {
   readonly documents: readonly TokenDocument[];
 }
 
+/** What threads share of a corpus to train and score a language model. */
+export interface TokenSplits extends Readonly<Record<Split, TokenArray>> {
+  /** Tokens there are. */
+  readonly vocabulary: number;
+}
+
 /** Ends a sentence. */
 export const sentenceEnd = "<eos>";
 export const unknown = "<unknown>";

@@ -1,4 +1,4 @@
-/** MNIST on one thread: the compiled model, and what a trial sees of it. */
+/** Labelled images on one thread: the compiled model, and what a trial sees of it. */
 
 import { type Leaves, mulberry32 } from "@adastra/core";
 import { compile, compileForward, nn } from "@adastra/engine";
@@ -10,45 +10,46 @@ import {
   shuffle,
   validationSplit,
 } from "../data/images.ts";
-import type { Mnist } from "../data/mnist.ts";
 import type { OpenProblem, Task } from "./problem.ts";
+import { createKeeper } from "./stateKeeper.ts";
 
 /** Images in one evaluation graph: divides the test set and the held-out images. */
 const evaluationBatch = 500;
 const heldOut = 5000;
-const classes = 10;
 
-/**
- * Compiles a perceptron with ReLU between its layers and softmax cross-entropy as its loss.
- *
- * @param shape - `hidden`: widths of the hidden layers, none makes it softmax regression; `batch`: images in a gradient.
- */
-export async function openMnist(
-  { hidden, batch }: { readonly hidden: readonly number[]; readonly batch: number },
-  { train, test }: Mnist,
+export interface ImagePlan {
+  readonly model: nn.Layer;
+  /** Of one image, such as [1, 28, 28]. */
+  readonly shape: readonly number[];
+  /** Images in a gradient. */
+  readonly batch: number;
+}
+
+/** Compiles a classifier with softmax cross-entropy as its loss. */
+export async function openImages(
+  { model, shape, batch }: ImagePlan,
+  { train, test }: { readonly train: ImageSet; readonly test: ImageSet },
 ): Promise<OpenProblem> {
-  const model = nn.sequential(
-    ...hidden.flatMap((width) => [nn.dense(width), nn.relu()]),
-    nn.dense(classes),
-  );
-  const initialise = (seed: number) =>
-    model.init(mulberry32(seed).fork("initialise"), [train.pixelsPerImage]);
+  const initialise = (seed: number) => model.init(mulberry32(seed).fork("initialise"), shape);
+  const initialState = (seed: number) => model.initState(mulberry32(seed).fork("state"), shape);
   const trained = emptyBatch(train, batch);
   const evaluated = emptyBatch(test, evaluationBatch);
   const params = initialise(0);
-  const gradients = await compile((p, { x, y }) => nn.softmaxCrossEntropy(model.apply(p, x), y), {
-    params,
-    example: { ...trained },
-  });
+  const keeper = createKeeper(initialState(0));
+  const gradients = await compile(
+    (p, { x, y }, mode) =>
+      nn.softmaxCrossEntropy(model.apply(p, x.reshape([batch, ...shape]), mode), y),
+    { params, example: { ...trained }, state: keeper.live },
+  );
   const scores = await compileForward(
-    (p, { x, y }) => {
-      const logits = model.apply(p, x);
+    (p, { x, y }, mode) => {
+      const logits = model.apply(p, x.reshape([evaluationBatch, ...shape]), mode);
       return {
         loss: nn.softmaxCrossEntropy(logits, y),
         correct: nn.correct(logits, y).sum(),
       };
     },
-    { params, example: { ...evaluated } },
+    { params, example: { ...evaluated }, state: keeper.live },
   );
   const split = validationSplit(train, heldOut);
 
@@ -58,12 +59,14 @@ export async function openMnist(
       const random = mulberry32(seed).fork("order");
       const stepsPerEpoch = Math.floor(order.length / batch);
       const fill = batchFiller(train);
+      const takeState = keeper.claim(initialState(seed));
       let step = 0;
       return {
         params: initialise(seed),
         dtype: "float32",
         stepsPerEpoch,
         gradient: async (current, into) => {
+          takeState();
           const position = step % stepsPerEpoch;
           if (position === 0) {
             shuffle(order, random);
@@ -72,10 +75,12 @@ export async function openMnist(
           step += 1;
           return (await gradients.run(trained, current, into)).loss;
         },
-        evaluate: (current) =>
-          phase === "tune"
+        evaluate: (current) => {
+          takeState();
+          return phase === "tune"
             ? score(train, split.validation, current)
-            : score(test, inOrder(test.count), current),
+            : score(test, inOrder(test.count), current);
+        },
       };
     },
   };
