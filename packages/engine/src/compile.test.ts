@@ -285,7 +285,7 @@ describe("error texts", () => {
     );
     await refused(
       () => compile(crossEntropy, { ...options, backend: "gpu" as never }),
-      'compile: `backend` must be one of "cpu", "jax", got "gpu"',
+      'compile: `backend` must be one of "cpu", "wasm", "webgpu", "jax", "auto", got "gpu"',
     );
     await refused(
       () => compile(({ w }) => w, { params: { w: normal(1, [3]) }, example: {} }),

@@ -2,6 +2,7 @@
 
 import {
   type Clock,
+  flatten,
   type GradientResult,
   type GradientSource,
   type Leaf,
@@ -9,10 +10,8 @@ import {
   sizeOf,
   type Tree,
 } from "@adastra/core";
-import type { Executable, InputData } from "./backends/executable.ts";
-import { UnsupportedOpError } from "./errors.ts";
-import { lower } from "./graph/lower.ts";
-import { optimize } from "./graph/passes/optimize.ts";
+import type { InputData } from "./backends/executable.ts";
+import { type BackendName, type CompileReport, prepare } from "./prepare.ts";
 import {
   type BatchArrays,
   type InputSlot,
@@ -26,15 +25,10 @@ import {
   forwardFunction,
   gradientFunction,
   type LossResult,
-  slotsOf,
-  type Trace,
   type Traced,
   trace,
 } from "./trace/trace.ts";
 import type { Value } from "./trace/value.ts";
-
-/** `"cpu"`: onnxruntime-node. `"jax"`: jax-js's own WebAssembly backend, the reference. */
-export type BackendName = "cpu" | "jax";
 
 export interface CompileOptions<P, B> {
   /** Parameters; only paths and shapes are read. */
@@ -47,30 +41,18 @@ export interface CompileOptions<P, B> {
    * and save them with the parameters.
    */
   readonly state?: Leaves<Float32Array>;
-  /** Default `"cpu"`. */
-  readonly backend?: BackendName;
-  /** Threads of the CPU backend, at least 1; default 1. */
+  /** Default `"cpu"`; `"auto"` takes what is fastest here on the example, and the report says so. */
+  readonly backend?: BackendName | "auto";
+  /** Threads of `"cpu"` and `"wasm"`, at least 1; default 1. In a page more need cross-origin isolation. */
   readonly threads?: number;
+  /** URL of the folder with onnxruntime-web's files, where its modules do not find them. */
+  readonly assets?: string;
   /** Run all of it on `"jax"` if it uses a primitive `"cpu"` has no rule for; default true, false throws. */
   readonly fallback?: boolean;
   /** Told in one sentence when that happens, naming the primitive; default `console.warn`. */
   readonly warn?: (message: string) => void;
-  /** Times the stages of compilation in the report. */
+  /** Times the stages of compilation in the report; `"auto"` needs one. */
   readonly clock?: Clock;
-}
-
-/** What was compiled, and how long each stage took where a clock was passed. */
-export interface CompileReport {
-  readonly backend: BackendName;
-  /** The primitive for whose sake it runs on `"jax"` instead of the backend asked for. */
-  readonly unsupported?: string;
-  /** Graph nodes; undefined on backend `"jax"`. */
-  readonly nodes?: number;
-  readonly traceMs?: number;
-  /** Lowering and passes. */
-  readonly lowerMs?: number;
-  /** Building the session. */
-  readonly sessionMs?: number;
 }
 
 export interface CompiledGradient<B = BatchArrays> extends GradientSource<B> {
@@ -113,6 +95,7 @@ export async function compile<P extends Tree, B extends BatchArrays>(
     options,
     signature,
     () => trace(signature, (notes) => gradientFunction(loss, tree, signature, notes)),
+    () => readInputs(signature, NO_BOUNDS, example, flatten(tree), state),
   );
   const aux = outputs.slice(1);
   return {
@@ -155,6 +138,7 @@ export async function compileForward<P extends Tree, B extends BatchArrays>(
     options,
     signature,
     () => trace(signature, (notes) => forwardFunction(forward, tree, signature, notes)),
+    () => readInputs(signature, NO_BOUNDS, example, flatten(tree), state),
   );
   return {
     report,
@@ -173,66 +157,8 @@ export async function compileForward<P extends Tree, B extends BatchArrays>(
   };
 }
 
-interface Prepared extends Pick<Trace, "outputs" | "kept" | "bounds"> {
-  readonly executable: Executable;
-  readonly report: CompileReport;
-}
-
-async function prepare<P, B>(
-  where: string,
-  options: CompileOptions<P, B>,
-  signature: Signature,
-  run: () => ReturnType<typeof trace>,
-): Promise<Prepared> {
-  const { backend = "cpu", threads = 1, fallback = true, warn = console.warn, clock } = options;
-  if (!(backend === "cpu" || backend === "jax")) {
-    throw new RangeError(
-      `${where}: \`backend\` must be one of "cpu", "jax", got "${String(backend)}"`,
-    );
-  }
-  if (!(Number.isSafeInteger(threads) && threads >= 1)) {
-    throw new RangeError(`${where}: \`threads\` must be an integer of at least 1, got ${threads}`);
-  }
-  const times: Partial<Record<"traceMs" | "lowerMs" | "sessionMs", number>> = {};
-  const timed = async <T>(key: keyof typeof times, stage: () => T | Promise<T>): Promise<T> => {
-    const start = clock?.now();
-    const result = await stage();
-    if (clock !== undefined && start !== undefined) {
-      times[key] = clock.now() - start;
-    }
-    return result;
-  };
-  const { program, call, ...traced } = await timed("traceMs", run);
-  const onJax = async (unsupported?: string): Promise<Prepared> => {
-    const { createJaxExecutable } = await import("./backends/jax.ts");
-    const executable = await timed("sessionMs", () =>
-      createJaxExecutable(call, slotsOf(signature)),
-    );
-    return {
-      executable,
-      ...traced,
-      report: { backend: "jax", ...(unsupported !== undefined && { unsupported }), ...times },
-    };
-  };
-  if (backend === "jax") {
-    return onJax();
-  }
-  try {
-    const graph = await timed("lowerMs", () => optimize(lower(program)));
-    const { createCpuExecutable } = await import("./backends/cpu.node.ts");
-    const executable = await timed("sessionMs", () => createCpuExecutable(graph, threads));
-    const report = { backend, nodes: graph.nodes.length, ...times };
-    return { executable, ...traced, report };
-  } catch (error) {
-    if (fallback && error instanceof UnsupportedOpError) {
-      warn(
-        `${where}: backend "${backend}" has no rule for "${error.primitive}", so all of it runs on jax-js, which is slower; pass fallback: false to refuse that`,
-      );
-      return onJax(error.primitive);
-    }
-    throw error;
-  }
-}
+/** Labels of an example only say shapes. */
+const NO_BOUNDS: ReadonlyMap<string, number> = new Map();
 
 function readInputs(
   signature: Signature,

@@ -36,3 +36,23 @@ export class BatchShapeError extends TypeError {
     this.input = input;
   }
 }
+
+/** A backend's first results differ from those of the reference it is compared with. */
+export class BackendMismatchError extends Error {
+  readonly code = "BACKEND_MISMATCH";
+  readonly backend: string;
+
+  constructor(
+    where: string,
+    backend: string,
+    reference: string,
+    output: number,
+    difference: number,
+  ) {
+    super(
+      `${where}: backend "${backend}" must agree with "${reference}" on the first batch, got output ${output} off by ${difference.toExponential(1)} of its largest magnitude; pass another backend`,
+    );
+    this.name = "BackendMismatchError";
+    this.backend = backend;
+  }
+}

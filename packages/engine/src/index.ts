@@ -3,15 +3,14 @@
 import * as nn from "./nn/index.ts";
 
 export {
-  type BackendName,
   type CompiledForward,
   type CompiledGradient,
   type CompileOptions,
-  type CompileReport,
   compile,
   compileForward,
 } from "./compile.ts";
-export { BatchShapeError, UnsupportedOpError } from "./errors.ts";
+export { BackendMismatchError, BatchShapeError, UnsupportedOpError } from "./errors.ts";
+export type { BackendName, CompileReport, Probe } from "./prepare.ts";
 export type { BatchArray, BatchArrays } from "./signature.ts";
 export type { Mode } from "./trace/mode.ts";
 export type { LossResult, Traced } from "./trace/trace.ts";

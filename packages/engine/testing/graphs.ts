@@ -1,7 +1,7 @@
 /** Running graphs and traced array functions in tests. */
 
 import { mulberry32, sizeOf } from "@adastra/core";
-import { createCpuExecutable } from "../src/backends/cpu.node.ts";
+import { createNodeExecutable } from "../src/backends/cpu.node.ts";
 import type { InputData } from "../src/backends/executable.ts";
 import { createJaxExecutable } from "../src/backends/jax.ts";
 import type { Graph } from "../src/graph/ir.ts";
@@ -16,7 +16,7 @@ export async function runGraph(
   graph: Graph,
   inputs: readonly InputData[],
 ): Promise<Float32Array[]> {
-  const executable = await createCpuExecutable(graph, 1);
+  const executable = await createNodeExecutable(graph, 1);
   const outputs = graph.outputs.map(({ tensor }) => new Float32Array(sizeOf(tensor.shape)));
   await executable.run(inputs, outputs);
   await executable.dispose();

@@ -1,5 +1,5 @@
 /**
- * The CPU backend: a graph as an onnxruntime-node session.
+ * The backends of onnxruntime-node: a graph as a session on the CPU, or on a GPU through WebGPU.
  *
  * Inputs are read where they lie. Outputs are written where the caller wants them: a tensor passed
  * as a fetch is the buffer of the graph's output, also on a WebAssembly.Memory. Measured on
@@ -14,8 +14,15 @@ import type { Graph, Port } from "../graph/ir.ts";
 import { encode } from "../graph/onnx.ts";
 import type { Executable, InputData } from "./executable.ts";
 
-export async function createCpuExecutable(graph: Graph, threads: number): Promise<Executable> {
+export type NodeProvider = "cpu" | "webgpu";
+
+export async function createNodeExecutable(
+  graph: Graph,
+  threads: number,
+  provider: NodeProvider = "cpu",
+): Promise<Executable> {
   const session = await InferenceSession.create(encode(graph), {
+    executionProviders: [provider],
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
     logSeverityLevel: 3,

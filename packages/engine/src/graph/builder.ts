@@ -12,13 +12,21 @@ import type {
 } from "./ir.ts";
 import { OPS, type OpName } from "./ops/index.ts";
 
+/** What a graph will run on, where that decides its form. */
+export type Target = "cpu" | "webgpu";
+
 export class GraphBuilder {
+  readonly target: Target;
   readonly #inputs: Port[] = [];
   readonly #nodes: Node[] = [];
   readonly #producers = new Map<Tensor, Node>();
   readonly #constants = new Map<Tensor, ConstantData>();
   readonly #scalars = new Map<string, Tensor>();
   #count = 0;
+
+  constructor(target: Target = "cpu") {
+    this.target = target;
+  }
 
   input(name: string, type: TensorType): Tensor {
     const tensor = this.#tensor(type);

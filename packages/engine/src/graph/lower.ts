@@ -2,7 +2,7 @@
 
 import { UnsupportedOpError } from "../errors.ts";
 import type { Equation, Operand, Program, Variable } from "../trace/program.ts";
-import { GraphBuilder } from "./builder.ts";
+import { GraphBuilder, type Target } from "./builder.ts";
 import type { ConstantData, Graph } from "./ir.ts";
 import { RULES } from "./rules/index.ts";
 import { broadcastTo, flatData, type View, viewOf } from "./views.ts";
@@ -13,8 +13,8 @@ import { broadcastTo, flatData, type View, viewOf } from "./views.ts";
  *
  * @throws UnsupportedOpError for the first primitive without a rule.
  */
-export function lower(program: Program): Graph {
-  const builder = new GraphBuilder();
+export function lower(program: Program, target: Target = "cpu"): Graph {
+  const builder = new GraphBuilder(target);
   const views = new Map<Variable, View>();
   program.inputs.forEach((variable, index) => {
     views.set(variable, viewOf(builder.input(`in${index}`, variable)));

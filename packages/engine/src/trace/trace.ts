@@ -41,6 +41,11 @@ export interface Trace {
   readonly bounds: ReadonlyMap<string, number>;
 }
 
+/** A trace, and the function itself. */
+export interface Traceable extends Trace {
+  readonly call: ArrayFunction;
+}
+
 /** While tracing, functions note here what their caller needs to know besides arrays. */
 interface Notes {
   outputs: OutputSlot[];
@@ -112,10 +117,7 @@ export function forwardFunction<P extends Tree, B>(
 }
 
 /** Runs `build`'s function once on tracers. */
-export function trace(
-  signature: Signature,
-  build: (notes: Notes) => ArrayFunction,
-): Trace & { readonly call: ArrayFunction } {
+export function trace(signature: Signature, build: (notes: Notes) => ArrayFunction): Traceable {
   const notes: Notes = { outputs: [], kept: [], bounds: new Map() };
   const call = build(notes);
   const program = traceArrays(call, slotsOf(signature));

@@ -1,6 +1,6 @@
 import { sizeOf } from "@adastra/core";
 import { expect, test } from "vitest";
-import { createCpuExecutable } from "../../backends/cpu.node.ts";
+import { createNodeExecutable } from "../../backends/cpu.node.ts";
 import { GraphBuilder } from "../builder.ts";
 import type { Attributes, DType, Tensor } from "../ir.ts";
 import { ELEMENT_TYPE, OPS, type OpName } from "./index.ts";
@@ -137,7 +137,7 @@ test.each(CASES)("ONNX Runtime runs $op over $dtype", async (sample) => {
     name: `out${i}`,
     tensor: builder.emit("Cast", [tensor], { to: ELEMENT_TYPE.float32 }),
   }));
-  const executable = await createCpuExecutable(builder.build(ports), 1);
+  const executable = await createNodeExecutable(builder.build(ports), 1);
   const results = outputs.map(({ shape }) => new Float32Array(sizeOf(shape)).fill(Number.NaN));
   await executable.run(data, results);
   await executable.dispose();

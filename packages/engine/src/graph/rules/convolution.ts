@@ -82,7 +82,8 @@ function chooseForm(builder: GraphBuilder, conv: Convolution): View {
   }
   // A result smaller than the window is a gradient for w.
   if (product(ys) < product(window)) {
-    return batch < FEW_CHANNELS
+    // ONNX Runtime's WebGPU miscomputes the one-hot convolution of columns.
+    return batch < FEW_CHANNELS && builder.target !== "webgpu"
       ? byColumns(builder, cropped(builder, conv))
       : byTaps(builder, conv);
   }
