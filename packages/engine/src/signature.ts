@@ -137,7 +137,8 @@ function requireSize(where: string, what: string, shape: readonly number[], leng
 
 /** ONNX Runtime's Node binding refuses shared memory with "Invalid argument". */
 function requireUnshared(where: string, what: string, { buffer }: ArrayBufferView): void {
-  if (buffer instanceof SharedArrayBuffer) {
+  // A page that is not cross-origin isolated has no such class.
+  if (typeof SharedArrayBuffer === "function" && buffer instanceof SharedArrayBuffer) {
     throw new TypeError(
       `${where}: ${what} must not lie on shared memory, got a SharedArrayBuffer; use one thread for the arena, or copy`,
     );

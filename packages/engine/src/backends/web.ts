@@ -5,6 +5,7 @@
  * modules, or where `assets` says.
  */
 
+import type * as Ort from "onnxruntime-web";
 import type { Graph, Port } from "../graph/ir.ts";
 import { encode } from "../graph/onnx.ts";
 import type { Executable, InputData } from "./executable.ts";
@@ -54,7 +55,7 @@ export async function createWebExecutable(
   };
 }
 
-async function load(provider: WebProvider): Promise<typeof import("onnxruntime-web")> {
+async function load(provider: WebProvider): Promise<typeof Ort> {
   try {
     return await (provider === "wasm"
       ? import("onnxruntime-web/wasm")
