@@ -1,0 +1,3 @@
+export function servePage(
+  port?: number,
+): Promise<{ readonly url: string; readonly close: () => void }>;
