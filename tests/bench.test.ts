@@ -8,7 +8,6 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 
 /** Benchmarks with arguments that make them short: here they prove that outputs agree, not how fast they come. */
 const BENCHMARKS = [
-  ["gradientStep", ["2"]],
   ["inspection", ["1000", "2"]],
   ["compressedState", ["1000", "2"]],
 ] as const;
@@ -70,7 +69,34 @@ describe("benchmarks", () => {
       readdirSync(join(root, "bench", "src"))
         .map((file) => file.replace(".ts", ""))
         .toSorted((a, b) => a.localeCompare(b)),
-    ).toEqual(BENCHMARKS.map(([name]) => name).toSorted());
+    ).toEqual([...BENCHMARKS.map(([name]) => name), "trainingMemory"].toSorted());
+  });
+
+  it("trainingMemory reads the resident memory of a training run, ten times", () => {
+    const { rows } = JSON.parse(run("bench/dist/trainingMemory.js", "20")) as {
+      rows: readonly { step: number; mebibytes: number }[];
+    };
+    expect(rows.map(({ step }) => step)).toEqual([2, 4, 6, 8, 10, 12, 14, 16, 18, 20]);
+    expect(rows.every(({ mebibytes }) => mebibytes > 10)).toBe(true);
+  });
+
+  it("adastra bench gradient compares every leaf with what is installed", () => {
+    const output = run(
+      "packages/lab/bin/adastra.mjs",
+      "bench",
+      "gradient",
+      ...["--models", "mlp", "--threads", "1", "--rounds", "1"],
+    );
+    const { models } = JSON.parse(output) as {
+      models: readonly { checks: readonly unknown[]; rows: readonly { key: string }[] }[];
+    };
+    expect(models[0]?.rows.map(({ key }) => key)).toEqual([
+      "adastra",
+      "adastra-step",
+      "jax-js",
+      "tfjs",
+    ]);
+    expect(models[0]?.checks).toHaveLength(14);
   });
 
   it("adastra bench step compares every optimizer and every peer that is installed", () => {
