@@ -12,7 +12,7 @@ import {
 } from "./codegen/passes.ts";
 import type { Changes, CompiledOptimizer, StepOptions, StepResult } from "./compiledOptimizer.ts";
 import type { Leaf, Leaves } from "./contracts.ts";
-import { NonFiniteError } from "./errors.ts";
+import { NonFiniteError, requireNonFinite } from "./errors.ts";
 import type { LeafInfo } from "./expr/node.ts";
 import { Executor } from "./runtime/executor.ts";
 import { acceptGradients, type Gradients, gradientSlot } from "./runtime/gradients.ts";
@@ -170,7 +170,11 @@ export class Binding implements CompiledOptimizer {
     return stateBytesOf(this.tensors);
   }
 
-  step(gradients?: Gradients | null, { inspect = false }: StepOptions = {}): StepResult {
+  step(
+    gradients?: Gradients | null,
+    { inspect = false, nonFinite = this.nonFinite }: StepOptions = {},
+  ): StepResult {
+    requireNonFinite("step", nonFinite);
     const numbers = this.numbers.at(this.steps);
     if (inspect !== false && this.plans.some(({ inspected }) => inspected === undefined)) {
       throw new TypeError(
@@ -181,11 +185,11 @@ export class Binding implements CompiledOptimizer {
     const active = new Set(
       gradients === undefined || gradients === null ? this.tensors : this.accept(gradients),
     );
-    if (this.nonFinite !== "propagate") {
+    if (nonFinite !== "propagate") {
       const culprit = this.tensors.find((tensor) => active.has(tensor) && !this.isFinite(tensor));
       if (culprit !== undefined) {
         this.skips = { total: this.skips.total + 1, consecutive: this.skips.consecutive + 1 };
-        if (this.nonFinite === "throw") {
+        if (nonFinite === "throw") {
           throw new NonFiniteError("step", this.steps + 1, culprit.leaf.path);
         }
         return { status: "skipped" };

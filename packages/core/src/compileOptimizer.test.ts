@@ -138,6 +138,19 @@ describe("compileOptimizer", () => {
     },
   );
 
+  it("one step may refuse what the others follow", () => {
+    const optimizer = compileOptimizer(adashift({ n: 2 }), { params: two(), learningRate: 0.1 });
+    const before = JSON.stringify(optimizer.save());
+    optimizer.gradients["dense/bias"]?.data.fill(Number.NaN);
+    expect(() => optimizer.step(undefined, { nonFinite: "throw" })).toThrow(NonFiniteError);
+    expect(optimizer.step(undefined, { nonFinite: "skip" })).toEqual({ status: "skipped" });
+    expect(JSON.stringify(optimizer.save())).toBe(before);
+    expect(() => optimizer.step(undefined, { nonFinite: "never" as "skip" })).toThrow(
+      'step: `nonFinite` must be one of "propagate", "skip", "throw", got "never"',
+    );
+    expect(optimizer.step()).toEqual({ status: "stepped" });
+  });
+
   it.each([
     [
       { "dense/kernel": new Float32Array(3) },

@@ -6,7 +6,7 @@ import type { DType } from "./codegen/kernel.ts";
 import { plan } from "./codegen/plan.ts";
 import { specialise } from "./codegen/specialise.ts";
 import type { CompiledOptimizer, CompileOptions } from "./compiledOptimizer.ts";
-import { requireOneOf, requireSeed, requireThat } from "./errors.ts";
+import { requireNonFinite, requireOneOf, requireSeed, requireThat } from "./errors.ts";
 import { hasMatrixStages, roundsToFewerBits, verifyProgram } from "./expr/verify.ts";
 import { withStatistics } from "./inspect.ts";
 import { type Optimizer, requireOptimizer, toProgram } from "./optimizer.ts";
@@ -48,7 +48,7 @@ export function compileOptimizer<D extends DType = "float32">(
   const leaves = checkParams("compileOptimizer", params);
   const kept: DType = dtype ?? "float32";
   requireOneOf("compileOptimizer", "dtype", kept, ["float32", "float64"]);
-  requireOneOf("compileOptimizer", "nonFinite", nonFinite, ["propagate", "skip", "throw"]);
+  requireNonFinite("compileOptimizer", nonFinite);
   requireSeed("compileOptimizer", seed);
   const program = withStatistics(toProgram(optimizer), inspect);
   const numbers = new Numbers("compileOptimizer", program.hyperparameters, {

@@ -26,7 +26,7 @@ import { plan } from "./codegen/plan.ts";
 import { specialise } from "./codegen/specialise.ts";
 import type { Changes, CompileOptions, StepResult } from "./compiledOptimizer.ts";
 import type { Leaf, Leaves } from "./contracts.ts";
-import { NonFiniteError, requireOneOf, requireThat } from "./errors.ts";
+import { NonFiniteError, requireNonFinite, requireThat } from "./errors.ts";
 import type { LeafInfo } from "./expr/node.ts";
 import { drawsAnything, hasMatrixStages, roundsToFewerBits, verifyProgram } from "./expr/verify.ts";
 import { withStatistics } from "./inspect.ts";
@@ -154,7 +154,7 @@ class Over implements OverOptimizer {
     }: CompileOverOptions,
   ) {
     requireOptimizer("compileOver", "`optimizer`", optimizer);
-    requireOneOf("compileOver", "nonFinite", nonFinite, ["propagate", "skip", "throw"]);
+    requireNonFinite("compileOver", nonFinite);
     requireLeaves(leaves);
     requireUnshared(memory.wasm);
     const program = withStatistics(toProgram(optimizer), false);

@@ -45,6 +45,8 @@ export interface StepOptions {
    * and state become what they become without. The optimizer must have been compiled with `inspect`.
    */
   readonly inspect?: boolean | "all";
+  /** What a gradient with NaN or infinity does in this call; default what the optimizer was compiled with. */
+  readonly nonFinite?: "propagate" | "skip" | "throw";
 }
 
 export interface StepResult {

@@ -125,6 +125,11 @@ export function requireSeed(where: string, seed: number): void {
   );
 }
 
+/** What a gradient that is not finite does. */
+export function requireNonFinite(where: string, nonFinite: "propagate" | "skip" | "throw"): void {
+  requireOneOf(where, "nonFinite", nonFinite, ["propagate", "skip", "throw"]);
+}
+
 export function requireOneOf<T extends string>(
   where: string,
   name: string,

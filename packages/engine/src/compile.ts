@@ -11,6 +11,7 @@ import {
   type Tree,
 } from "@adastra/core";
 import type { InputData } from "./backends/executable.ts";
+import { findOrigin } from "./diagnose.ts";
 import { type BackendName, type CompileReport, prepare } from "./prepare.ts";
 import {
   type BatchArrays,
@@ -21,6 +22,7 @@ import {
   signatureOf,
 } from "./signature.ts";
 import type { Mode } from "./trace/mode.ts";
+import type { Origin } from "./trace/origin.ts";
 import {
   forwardFunction,
   gradientFunction,
@@ -57,6 +59,14 @@ export interface CompileOptions<P, B> {
 
 export interface CompiledGradient<B = BatchArrays> extends GradientSource<B> {
   readonly report: CompileReport;
+  /**
+   * Where the loss or a gradient of a batch first holds NaN or infinity, with parameters and state as they stand;
+   * undefined if all are finite. Changes nothing. Builds a session that keeps every value of the computation, so it is
+   * for when something went wrong; it runs on `"cpu"`, in a page on `"wasm"`.
+   *
+   * @throws UnsupportedOpError on backend `"jax"`, if there is a primitive that the others have no rule for.
+   */
+  diagnose(batch: B, params: Leaves): Promise<Origin | undefined>;
   /** Frees the session; `run` may not be called afterwards. */
   dispose(): Promise<void>;
 }
@@ -90,7 +100,7 @@ export async function compile<P extends Tree, B extends BatchArrays>(
 ): Promise<CompiledGradient<B>> {
   const { params: tree, example, state = {} } = options;
   const signature = signatureOf("compile", tree, example, state);
-  const { executable, outputs, kept, bounds, report } = await prepare(
+  const { executable, program, outputs, kept, bounds, report } = await prepare(
     "compile",
     options,
     signature,
@@ -101,6 +111,14 @@ export async function compile<P extends Tree, B extends BatchArrays>(
   return {
     report,
     dispose: () => executable.dispose(),
+    diagnose: (batch, params) =>
+      findOrigin(
+        signature,
+        program,
+        readInputs(signature, bounds, batch, params, state),
+        aux.length,
+        options.assets,
+      ),
     run: async (batch, params, gradients): Promise<GradientResult> => {
       const inputs = readInputs(signature, bounds, batch, params, state);
       const targets = readLeaves("run", "gradients", signature.params, gradients);

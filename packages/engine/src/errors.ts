@@ -1,5 +1,7 @@
 /** Errors of the engine that callers branch on. Messages: `<function>: <expected>, got <value>; <what to do>`. */
 
+import { describe, type Origin } from "./trace/origin.ts";
+
 /** A shape as messages show it: `[64, 10]`. */
 export function showShape(shape: readonly number[]): string {
   return `[${shape.join(", ")}]`;
@@ -54,5 +56,31 @@ export class BackendMismatchError extends Error {
     );
     this.name = "BackendMismatchError";
     this.backend = backend;
+  }
+}
+
+/** Loss or gradient of a step was NaN or infinite; parameters, optimizer and state are as before that step. */
+export class DivergedError extends Error {
+  readonly code = "DIVERGED";
+  /** The step that was refused, from 1. */
+  readonly step: number;
+  /** Where the first such number came from, and the row of the data where it stood there; undefined if not found. */
+  readonly origin: (Origin & { readonly row?: number }) | undefined;
+
+  constructor(
+    step: number,
+    what: string,
+    got: string,
+    origin?: Origin & { readonly row?: number },
+    cause?: Error,
+  ) {
+    const row = origin?.row === undefined ? "" : ` (row ${origin.row} of the data)`;
+    const found = origin === undefined ? "" : `, ${describe(origin)}${row}`;
+    const hint =
+      origin?.where === "batch" ? "check the data" : "lower the learning rate or clip gradients";
+    super(`fit: ${what} must be finite at step ${step}, got ${got}${found}; ${hint}`, { cause });
+    this.name = "DivergedError";
+    this.step = step;
+    this.origin = origin;
   }
 }

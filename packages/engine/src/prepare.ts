@@ -4,6 +4,7 @@ import { type Clock, sizeOf } from "@adastra/core";
 import type { Executable, InputData } from "./backends/executable.ts";
 import { withReference } from "./backends/reference.ts";
 import { UnsupportedOpError } from "./errors.ts";
+import type { Graph } from "./graph/ir.ts";
 import { lower } from "./graph/lower.ts";
 import { optimize } from "./graph/passes/optimize.ts";
 import type { Signature } from "./signature.ts";
@@ -49,7 +50,7 @@ export interface PrepareOptions {
   readonly clock?: Clock;
 }
 
-export interface Prepared extends Pick<Trace, "outputs" | "kept" | "bounds"> {
+export interface Prepared extends Trace {
   readonly executable: Executable;
   readonly report: CompileReport;
 }
@@ -93,8 +94,8 @@ export async function prepare(
     ...(clock !== undefined && { clock }),
   };
   const finish = (executable: Executable, report: CompileReport): Prepared => {
-    const { outputs, kept, bounds } = traced;
-    return { executable, outputs, kept, bounds, report: { ...report, ...times } };
+    const { program, outputs, kept, bounds } = traced;
+    return { executable, program, outputs, kept, bounds, report: { ...report, ...times } };
   };
   try {
     if (backend === "auto") {
@@ -168,10 +169,16 @@ async function open(job: Job, backend: BackendName): Promise<Opened> {
   };
 }
 
+/** A graph on one thread of the CPU, wherever this is. */
+export function createPlainExecutable(graph: Graph, assets?: string): Promise<Executable> {
+  const backend = inNode() ? "cpu" : "wasm";
+  return createExecutable({ threads: 1, ...(assets !== undefined && { assets }) }, backend, graph);
+}
+
 async function createExecutable(
-  { threads, assets }: Job,
+  { threads, assets }: Pick<Job, "threads" | "assets">,
   backend: Exclude<BackendName, "jax">,
-  graph: ReturnType<typeof optimize>,
+  graph: Graph,
 ): Promise<Executable> {
   if (backend === "cpu" || (backend === "webgpu" && inNode())) {
     const { createNodeExecutable } = await import("./backends/cpu.node.ts");

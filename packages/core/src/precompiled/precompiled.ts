@@ -12,7 +12,7 @@ import type { Operations } from "../codegen/operations.ts";
 import type { Plan } from "../codegen/passes.ts";
 import { allocateWasm, loadModule } from "../codegen/wasm/instance.ts";
 import type { CompiledOptimizer, CompileOptions } from "../compiledOptimizer.ts";
-import { requireOneOf } from "../errors.ts";
+import { requireNonFinite } from "../errors.ts";
 import type { Hyperparameters } from "../optimizer.ts";
 import { Numbers } from "../runtime/numbers.ts";
 import type { Runtime } from "../runtime/parts.ts";
@@ -48,7 +48,7 @@ export function bindPrecompiled(
   { params, learningRate, nonFinite = "propagate" }: PrecompiledOptions,
 ): CompiledOptimizer<"float32"> {
   const leaves = checkParams(plan.name, params);
-  requireOneOf(plan.name, "nonFinite", nonFinite, ["propagate", "skip", "throw"]);
+  requireNonFinite(plan.name, nonFinite);
   for (const [key, { value, check }] of Object.entries(hyperparameters)) {
     check(plan.name, key, value);
   }

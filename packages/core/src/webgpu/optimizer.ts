@@ -17,7 +17,7 @@ import { plan } from "../codegen/plan.ts";
 import { specialise } from "../codegen/specialise.ts";
 import type { Changes, CompileOptions, StepOptions, StepResult } from "../compiledOptimizer.ts";
 import type { Leaf, Leaves } from "../contracts.ts";
-import { NonFiniteError, requireOneOf, requireSeed, requireThat } from "../errors.ts";
+import { NonFiniteError, requireNonFinite, requireSeed, requireThat } from "../errors.ts";
 import { keyOf } from "../expr/draw.ts";
 import { drawsAnything, hasMatrixStages, keepsEightBits, verifyProgram } from "../expr/verify.ts";
 import { withStatistics } from "../inspect.ts";
@@ -117,7 +117,7 @@ export async function compileOnDevice(
   const where = "compileOnDevice";
   requireOptimizer(where, "`optimizer`", optimizer);
   const leaves = checkParams(where, params);
-  requireOneOf(where, "nonFinite", nonFinite, ["propagate", "skip", "throw"]);
+  requireNonFinite(where, nonFinite);
   requireSeed(where, seed);
   const program = withStatistics(toProgram(optimizer), inspect);
   const numbers = new Numbers(where, program.hyperparameters, { ...hyperparameters, learningRate });
@@ -269,10 +269,11 @@ class Bound implements GpuOptimizer {
 
   async step(
     gradients?: Gradients | null,
-    { inspect = false }: StepOptions = {},
+    { inspect = false, nonFinite = this.surroundings.nonFinite }: StepOptions = {},
   ): Promise<StepResult> {
     this.requireWhole("step");
-    const { numbers, nonFinite } = this.surroundings;
+    requireNonFinite("step", nonFinite);
+    const { numbers } = this.surroundings;
     const values = numbers.at(this.steps);
     const plans = this.arenas.map(({ tensors }) => tensors.plan);
     requireInspect(inspect);
