@@ -1,7 +1,6 @@
 import { Worker } from "node:worker_threads";
 import { type Leaves, mulberry32 } from "@adastra/core";
 import { numpy as np } from "@jax-js/jax";
-import { build } from "esbuild";
 import { describe, expect, test } from "vitest";
 import {
   expectBackendsAgree,
@@ -11,6 +10,7 @@ import {
   zerosLike,
 } from "../testing/arrays.ts";
 import { labels, normal, oneHot } from "../testing/batches.ts";
+import { bundledWorker } from "../testing/bundledWorker.ts";
 import * as float64 from "../testing/float64.ts";
 import { train } from "../testing/trainingWorker.ts";
 import { print } from "./graph/ir.ts";
@@ -168,22 +168,7 @@ describe("compile", () => {
   });
 
   test("training in a worker thread gives the losses of the main thread", async () => {
-    const { outputFiles } = await build({
-      entryPoints: ["packages/engine/testing/trainingWorker.ts"],
-      bundle: true,
-      write: false,
-      platform: "node",
-      format: "esm",
-      conditions: ["@adastra/source"],
-      packages: "external",
-      alias: { "@adastra/core": "./packages/core/src/index.ts" },
-    });
-    // An eval'd worker is CommonJS; `import()` of the ES module needs a file or a data URL, neither resolves
-    // packages from here, so the few imports of the bundle are made absolute.
-    const code = outputFiles[0]!.text.replaceAll(/from "(@?[a-z][^"]*)"/g, (_, name: string) =>
-      name.startsWith("node:") ? `from "${name}"` : `from "${import.meta.resolve(name)}"`,
-    );
-    const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(code)}`));
+    const worker = new Worker(await bundledWorker("packages/engine/testing/trainingWorker.ts"));
     const losses = await new Promise((resolve, reject) => {
       worker.once("message", resolve);
       worker.once("error", reject);

@@ -9,6 +9,7 @@ import {
   type Tree,
 } from "@adastra/core";
 import { BatchShapeError, showShape } from "./errors.ts";
+import { isShared } from "./sharedMemory.ts";
 
 /** One array of a batch: row-major features (float32) or labels (int32). */
 export interface BatchArray {
@@ -136,9 +137,8 @@ function requireSize(where: string, what: string, shape: readonly number[], leng
 }
 
 /** ONNX Runtime's Node binding refuses shared memory with "Invalid argument". */
-function requireUnshared(where: string, what: string, { buffer }: ArrayBufferView): void {
-  // A page that is not cross-origin isolated has no such class.
-  if (typeof SharedArrayBuffer === "function" && buffer instanceof SharedArrayBuffer) {
+function requireUnshared(where: string, what: string, array: ArrayBufferView): void {
+  if (isShared(array)) {
     throw new TypeError(
       `${where}: ${what} must not lie on shared memory, got a SharedArrayBuffer; use one thread for the arena, or copy`,
     );
