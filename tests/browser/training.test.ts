@@ -19,8 +19,8 @@ beforeAll(async () => {
       format: "esm",
       splitting: true,
       outdir: "/",
-      // Loaded by backend "cpu" alone.
-      external: ["onnxruntime-node"],
+      // Loaded by other backends alone.
+      external: ["onnxruntime-node", "onnxruntime-web"],
       write: false,
       logLevel: "silent",
     });

@@ -37,7 +37,7 @@ export interface EpochReport {
 /** What a callback may do beside looking. */
 export interface Control {
   /** Ends training once the callback has returned, with a checkpoint where there is a directory. */
-  stop(): void;
+  readonly stop: () => void;
 }
 
 export interface FitResult {
