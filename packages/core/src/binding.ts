@@ -16,9 +16,8 @@ import { NonFiniteError, requireNonFinite } from "./errors.ts";
 import type { LeafInfo } from "./expr/node.ts";
 import { Executor } from "./runtime/executor.ts";
 import { acceptGradients, type Gradients, gradientSlot } from "./runtime/gradients.ts";
-import type { bindMatrixStages, workElements } from "./runtime/matrixStages.ts";
 import type { Numbers } from "./runtime/numbers.ts";
-import type { Runtime } from "./runtime/parts.ts";
+import type { MatrixStages, Runtime } from "./runtime/parts.ts";
 import { commit, type Part, sequence } from "./runtime/sequence.ts";
 import { type Tensor, TensorClass } from "./runtime/tensor.ts";
 import { loadLeaf, type OptimizerState, saveLeaf, startLeaf } from "./state.ts";
@@ -38,16 +37,9 @@ export interface BindingParts {
   /** Of draws, default 0. */
   readonly seed?: number;
   /** What matrix stages run on; absent where no plan has any. */
-  readonly matrixStages?: MatrixStages;
+  readonly matrixStages?: MatrixStages | undefined;
   /** With the parts that the plans need. */
   readonly runtime: Runtime;
-}
-
-/** The parts of `runtime/matrixStages.ts`, for whoever needs them. */
-export interface MatrixStages {
-  readonly kernels: readonly Kernel[];
-  readonly workElements: typeof workElements;
-  readonly bind: typeof bindMatrixStages;
 }
 
 export class Binding implements CompiledOptimizer {
@@ -333,7 +325,7 @@ export function phasesOf({ step, before, inspected, evaluation }: Plan): PhasePl
 export function contentsOf(
   plan: Plan,
   leaves: readonly LeafInfo[],
-  stages?: typeof workElements,
+  stages?: MatrixStages["workElements"],
 ): ClassContents {
   const phases = phasesOf(plan);
   const passes = phases.flatMap(passesOf);

@@ -1,25 +1,18 @@
 /** From an optimizer and parameters to a compiled optimizer: checks, one plan for each kind of leaf, a backend. */
 
-import { Binding, type MatrixStages } from "./binding.ts";
+import { Binding } from "./binding.ts";
 import { chooseBackend } from "./codegen/backends.ts";
 import type { DType } from "./codegen/kernel.ts";
 import { plan } from "./codegen/plan.ts";
 import { specialise } from "./codegen/specialise.ts";
 import type { CompiledOptimizer, CompileOptions } from "./compiledOptimizer.ts";
 import { requireNonFinite, requireOneOf, requireSeed, requireThat } from "./errors.ts";
-import { hasMatrixStages, roundsToFewerBits, verifyProgram } from "./expr/verify.ts";
+import { matrixStagesOf, packingOf, roundsToFewerBits, verifyProgram } from "./expr/verify.ts";
 import { withStatistics } from "./inspect.ts";
 import { type Optimizer, requireOptimizer, toProgram } from "./optimizer.ts";
-import { bindMatrixStages, MATRIX_KERNELS, workElements } from "./runtime/matrixStages.ts";
 import { Numbers } from "./runtime/numbers.ts";
 import { RUNTIME } from "./runtime/runtime.ts";
 import { checkParams, infosOf } from "./tree.ts";
-
-const MATRIX_STAGES: MatrixStages = {
-  kernels: MATRIX_KERNELS,
-  workElements,
-  bind: bindMatrixStages,
-};
 
 /**
  * Binds an optimizer to parameters and compiles it.
@@ -78,8 +71,8 @@ export function compileOptimizer<D extends DType = "float32">(
     dtype: kept,
     nonFinite,
     seed,
-    ...(hasMatrixStages(program) && { matrixStages: MATRIX_STAGES }),
-    runtime: RUNTIME,
+    matrixStages: matrixStagesOf(program),
+    runtime: { ...RUNTIME, ...packingOf(program)?.runtime },
   });
   // The arena holds arrays of the dtype that was asked for, float32 where none was.
   return binding as CompiledOptimizer as CompiledOptimizer<D>;

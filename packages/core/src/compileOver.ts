@@ -28,13 +28,13 @@ import type { Changes, CompileOptions, StepResult } from "./compiledOptimizer.ts
 import type { Leaf, Leaves } from "./contracts.ts";
 import { NonFiniteError, requireNonFinite, requireThat } from "./errors.ts";
 import type { LeafInfo } from "./expr/node.ts";
-import { drawsAnything, hasMatrixStages, roundsToFewerBits, verifyProgram } from "./expr/verify.ts";
+import { drawsAnything, matrixStagesOf, roundsToFewerBits, verifyProgram } from "./expr/verify.ts";
 import { withStatistics } from "./inspect.ts";
 import { type Optimizer, requireOptimizer, toProgram } from "./optimizer.ts";
 import { Executor } from "./runtime/executor.ts";
 import { gradientSlot } from "./runtime/gradients.ts";
-import { bindMatrixStages, MATRIX_KERNELS, workElements } from "./runtime/matrixStages.ts";
 import { Numbers } from "./runtime/numbers.ts";
+import type { MatrixStages } from "./runtime/parts.ts";
 import { RUNTIME } from "./runtime/runtime.ts";
 import { commit, type Part, sequence } from "./runtime/sequence.ts";
 import { type Tensor, TensorClass } from "./runtime/tensor.ts";
@@ -131,7 +131,7 @@ class Over implements OverOptimizer {
   private readonly memory: BackendMemory;
   private readonly block: Address;
   private readonly work: Address;
-  private readonly matrixStages: boolean;
+  private readonly matrixStages: MatrixStages | undefined;
   private readonly kernels: readonly Kernel[];
   private readonly frames: readonly Address[];
   private readonly loaded: readonly LoadedKernel[];
@@ -186,10 +186,10 @@ class Over implements OverOptimizer {
       leaves: each.leaves.map((index) => leaves[index] as PlacedLeaf),
     }));
     const plans = planned.map((each) => each.plan);
-    this.matrixStages = hasMatrixStages(program);
-    this.kernels = [...(this.matrixStages ? MATRIX_KERNELS : []), ...kernelsOf(plans)];
+    this.matrixStages = matrixStagesOf(program);
+    this.kernels = [...(this.matrixStages?.kernels ?? []), ...kernelsOf(plans)];
     const contents = planned.map((each) => ({
-      ...contentsOf(each.plan, each.leaves, workElements),
+      ...contentsOf(each.plan, each.leaves, this.matrixStages?.workElements),
       // What lies elsewhere takes no place.
       arrays: each.plan.arrays.map((spec, array) =>
         isElsewhere(array, spec.slots) ? { ...spec, slots: 0 } : spec,
@@ -407,9 +407,7 @@ class Over implements OverOptimizer {
       return [kernel, { frame, run: () => loaded.run() }];
     });
     const kernels = new Map(framed);
-    const runStage = this.matrixStages
-      ? bindMatrixStages(this.memory, "float32", kernels, this.work)
-      : undefined;
+    const runStage = this.matrixStages?.bind(this.memory, "float32", kernels, this.work);
     return new Executor(this.memory, "float32", kernels, RUNTIME, runStage);
   }
 }
@@ -426,7 +424,7 @@ function locate({ tensor, bases }: Placed, array: number, address: Address): voi
 
 /** State at its start; the parameters stay as they are. */
 function startState(tensor: Tensor): void {
-  startLeaf(tensor, tensor.view(PARAMS, 0).slice(), (x) => [encodeBf16(x)]);
+  startLeaf(tensor, tensor.view(PARAMS, 0).slice(), encodeBf16);
 }
 
 function requireLeaves(leaves: readonly PlacedLeaf[]): void {

@@ -33,19 +33,14 @@ export {
   byLeaf,
   choose,
   clamp,
-  cosPi,
   delay,
   div,
   eq,
-  erf,
-  exp,
-  expm1,
   floor,
   ge,
   gt,
   le,
   lerp,
-  log,
   lt,
   max,
   maximum,
@@ -53,10 +48,8 @@ export {
   min,
   mul,
   neg,
-  newtonSchulz,
   not,
   or,
-  pow,
   roundoff,
   select,
   size,
@@ -64,10 +57,11 @@ export {
   square,
   sub,
   sum,
-  tanh,
   uniform,
   windowSum,
 } from "./expr/build.ts";
+export { cosPi, erf, exp, expm1, log, pow, tanh } from "./expr/math.ts";
+export { newtonSchulz } from "./expr/newtonSchulz.ts";
 export type { Choice, Expr, LeafInfo, NewtonSchulz, Scope } from "./expr/node.ts";
 export type { Guard, GuardedResult, GuardOptions } from "./guard.ts";
 export { guard } from "./guard.ts";

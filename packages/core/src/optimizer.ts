@@ -7,8 +7,8 @@
  */
 
 import { requireDecay, requireNonNegative, requirePositive, requireShare } from "./errors.ts";
-import { add, bf16, bf16Stochastic, input, int8, int8Stochastic, uniform } from "./expr/build.ts";
-import type { Expr, Scope } from "./expr/node.ts";
+import { add, input } from "./expr/build.ts";
+import type { Brought, Expr, Scope } from "./expr/node.ts";
 
 /** What a program keeps from step to step: one number an element, a row, a column, a tensor, or one in all. */
 export interface StateSpec {
@@ -16,11 +16,20 @@ export interface StateSpec {
   /** Value of every number before the first step; `"params"` starts at the parameter itself. */
   readonly init: number | "params";
   /** How numbers of element scope are kept between steps; in the dtype of the parameters where absent. See `compress`. */
-  readonly format?: StateFormat;
+  readonly format?: KeptFormat;
 }
 
 /** bfloat16, or 8 bits with a scale a block; rounded to the nearest, or to either neighbour so that the mean is kept. */
 export type StateFormat = "bf16" | "bf16-stochastic" | "int8" | "int8-stochastic";
+
+/** A format with what it takes to keep numbers in it; those of `compress` are one object each. */
+export interface KeptFormat {
+  readonly name: StateFormat;
+  /** A number as it is kept; `draws` names the stream of its draws. */
+  readonly round: (e: Expr, draws: string) => Expr;
+  /** What takes numbers of 8 bits apart and puts them together. */
+  readonly packing?: Brought;
+}
 
 /** State with one number an element, starting at `init`, or as a copy of the parameter. */
 export function perElement(init: number | "params" = 0): StateSpec {
@@ -298,7 +307,7 @@ export function toProgram(optimizer: Optimizer): Program {
     Object.fromEntries(
       Object.entries(next).map(([key, e]) => [
         key,
-        e === inputs[key] ? e : asKept(key, e, state[key]?.format),
+        e === inputs[key] ? e : (state[key]?.format?.round(e, `state ${key}`) ?? e),
       ]),
     );
   const close = ({ update, params = add(p, update) }: StepOutputs<string>): Expr => params;
@@ -317,23 +326,6 @@ export function toProgram(optimizer: Optimizer): Program {
     inspect: outputs.inspect ?? {},
     evaluation: optimizer.evaluation?.(inputs),
   };
-}
-
-function asKept(key: string, e: Expr, format: StateFormat | undefined): Expr {
-  switch (format) {
-    case undefined:
-      return e;
-    case "bf16":
-      return bf16(e);
-    case "bf16-stochastic":
-      return bf16Stochastic(e, uniform(`state ${key}`));
-    case "int8":
-      return int8(e);
-    case "int8-stochastic":
-      return int8Stochastic(e, uniform(`state ${key}`));
-    default:
-      return format satisfies never;
-  }
 }
 
 /** The program with every expression replaced. */

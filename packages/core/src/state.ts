@@ -6,7 +6,7 @@ import { type ArraySpec, type HostState, PARAMS } from "./codegen/passes.ts";
 import type { NumericArray } from "./contracts.ts";
 import { kindOf, show } from "./errors.ts";
 import { bf16Operations } from "./expr/bf16.ts";
-import { blocksOf, packed } from "./expr/int8.ts";
+import { blocksOf } from "./expr/int8.ts";
 import type { LeafInfo } from "./expr/node.ts";
 import type { StoredArray, Tensor } from "./runtime/tensor.ts";
 import { isNumericArray, sizeOf } from "./tree.ts";
@@ -95,20 +95,11 @@ export type Encoder = (
   format: NonNullable<ArraySpec["format"]>,
 ) => readonly StoredArray[];
 
-/** Numbers as the bits of the bfloat16 next to them, or in 8 bits as codes and scales. */
-export const encode: Encoder = (numbers, format) => {
-  if (format === "bf16") {
-    return [encodeBf16(numbers)];
-  }
-  const { codes, scales } = packed(Float32Array.from(numbers));
-  return [codes, scales];
-};
-
 /** Numbers as the bits of the bfloat16 next to them. */
-export function encodeBf16(numbers: NumericArray): Uint16Array {
+export const encodeBf16: Encoder = (numbers) => {
   const { nearest, upper } = bf16Operations();
-  return Uint16Array.from(numbers, (x) => upper(nearest(x)));
-}
+  return [Uint16Array.from(numbers, (x) => upper(nearest(x)))];
+};
 
 /** Parameters and state of a leaf, copied. */
 export function saveLeaf(tensor: Tensor): LeafState {

@@ -4,9 +4,9 @@ import { saltOf } from "../expr/draw.ts";
 import { type Expr, operands, type Scope, scopeOf } from "../expr/node.ts";
 import type { Rewriter } from "../expr/rewrite.ts";
 import { isPacked } from "../expr/verify.ts";
+import type { Packing } from "../runtime/parts.ts";
 import { asNumber, type HostBuilder, type Slot } from "./host.ts";
-import type { Id, Instruction, Kernel } from "./kernel.ts";
-import { EXTREMES, PACK, packStochastic, UNPACK } from "./packing.ts";
+import type { Id, Instruction } from "./kernel.ts";
 import type { ArraySpec, ColumnSpec, PackedStream, Stream, Variant } from "./passes.ts";
 
 export interface Built extends Variant {
@@ -24,6 +24,8 @@ export interface Surroundings {
   readonly host: HostBuilder;
   readonly rewriter: Rewriter;
   readonly arrays: readonly ArraySpec[];
+  /** Absent without state in 8 bits. */
+  readonly packing: Packing | undefined;
 }
 
 export class KernelBuilder {
@@ -70,17 +72,7 @@ export class KernelBuilder {
       }
     }
     const halves = this.streamsOf("bf16").map(({ stream }) => stream);
-    const packed = this.streamsOf("int8").map(({ stream, array }): PackedStream => {
-      const root = roots.find((each) => each.array === array);
-      return {
-        stream,
-        array,
-        reads: this.body.some((e) => e.op === "load" && e.stream === stream),
-        unpack: UNPACK,
-        extremes: EXTREMES,
-        ...(root !== undefined && { pack: packingOf(root.expr) }),
-      };
-    });
+    const packed = this.packedStreams(roots);
     return {
       kernel: {
         name: name.replaceAll(/\W/g, "_"),
@@ -98,6 +90,26 @@ export class KernelBuilder {
       perTensor: this.perTensor || packed.length > 0,
       perRow: this.perRow,
     };
+  }
+
+  private packedStreams(
+    roots: readonly { readonly array: number; readonly expr: Expr }[],
+  ): readonly PackedStream[] {
+    const { packing } = this.from;
+    if (packing === undefined) {
+      return [];
+    }
+    return this.streamsOf("int8").map(({ stream, array }) => {
+      const root = roots.find((each) => each.array === array);
+      return {
+        stream,
+        array,
+        reads: this.body.some((e) => e.op === "load" && e.stream === stream),
+        unpack: packing.unpack,
+        extremes: packing.extremes,
+        ...(root !== undefined && { pack: packing.pack(drawsOf(root.expr)) }),
+      };
+    });
   }
 
   private streamsOf(format: ArraySpec["format"]): { stream: number; array: number }[] {
@@ -213,8 +225,7 @@ export class KernelBuilder {
   }
 }
 
-function packingOf(e: Expr): Kernel {
-  return e.op === "int8Stochastic" && e.b.op === "random"
-    ? packStochastic(saltOf(e.b.stream))
-    : PACK;
+/** The stream whose draws round a number, if any do. */
+function drawsOf(e: Expr): string | undefined {
+  return e.op === "int8Stochastic" && e.b.op === "random" ? e.b.stream : undefined;
 }

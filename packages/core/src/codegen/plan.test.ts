@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import {
   add,
   delay,
+  hostPow,
   lerp,
   maximum,
   mul,
@@ -148,6 +149,10 @@ describe("plan", () => {
     [
       defineOptimizer("e", {}, ({ g }) => ({ update: windowSum(maximum(g), 0.9, 3), next: {} })),
       'verifyProgram: in "e", a window must run over elements, got tensor scope',
+    ],
+    [
+      defineOptimizer("f", {}, ({ g, t }) => ({ update: hostPow(g, t), next: {} })),
+      'verifyProgram: in "f", a power over elements must bring its program, got none; build it with `pow`',
     ],
   ] as const)("refuses an illegal program: %#", (optimizer, message) => {
     expect(() => planOf(optimizer)).toThrow(message);

@@ -22,7 +22,9 @@ import {
   withOperands,
 } from "../expr/node.ts";
 import { Rewriter } from "../expr/rewrite.ts";
-import type { Program, ProgramPhase, StateFormat } from "../optimizer.ts";
+import { packingOf } from "../expr/verify.ts";
+import type { KeptFormat, Program, ProgramPhase } from "../optimizer.ts";
+import type { Packing } from "../runtime/parts.ts";
 import { demand } from "./demand.ts";
 import { HostBuilder, type Slot } from "./host.ts";
 import type { DType, Kernel } from "./kernel.ts";
@@ -156,19 +158,8 @@ function hostNext(program: Program, { next }: ProgramPhase): Record<string, Expr
 const BF16 = { format: "bf16" } as const;
 
 /** How an array of a state's format is kept. */
-function keptAs(format: StateFormat | undefined): Pick<ArraySpec, "format"> {
-  switch (format) {
-    case undefined:
-      return {};
-    case "bf16":
-    case "bf16-stochastic":
-      return BF16;
-    case "int8":
-    case "int8-stochastic":
-      return { format: "int8" };
-    default:
-      return format satisfies never;
-  }
+function keptAs(format: KeptFormat | undefined): Pick<ArraySpec, "format"> {
+  return format === undefined ? {} : format.packing === undefined ? BF16 : { format: "int8" };
 }
 
 /** The arrays of a program: parameter, gradient, state, windows, histories. */
@@ -182,6 +173,7 @@ class ArrayBuilder {
   /** Numbers of a tensor whose past is needed, and how far back. */
   readonly queues: Map<Expr, number> = new Map();
   readonly hasWindows: boolean;
+  readonly packing: Packing | undefined;
   private readonly stateArray = new Map<string, number>();
   private readonly ringArray = new Map<Expr, number>();
   private readonly windows = new Map<Expr, string>();
@@ -192,6 +184,7 @@ class ArrayBuilder {
     this.rewriter = rewriter;
     const rings = this.findRings(program);
     this.hasWindows = this.windows.size > 0;
+    this.packing = packingOf(program);
     for (const [key, { scope, init, format }] of Object.entries(program.state)) {
       if (scope === "element") {
         const spec = { name: key, slots: 1, init, ...keptAs(format) };
@@ -369,7 +362,14 @@ class PhasePlanner {
       const columns: ColumnSpec[] = [];
       const built = (variant: (e: Expr) => Expr): Built => {
         const builder = new KernelBuilder(
-          { variant, stream: (e) => arrays.stream(e), host, rewriter, arrays: arrays.specs },
+          {
+            variant,
+            stream: (e) => arrays.stream(e),
+            host,
+            rewriter,
+            arrays: arrays.specs,
+            packing: arrays.packing,
+          },
           columns,
         );
         for (const root of roots) {
@@ -489,9 +489,7 @@ function expandOverElements(root: Expr, dtype: DType, rewriter: Rewriter): Expr 
       e.op === "roundoff"
         ? { op: "const", value: ROUNDOFF[dtype] }
         : withOperands(e, operands(e).map(walk));
-    const isFunction = ["exp", "expm1", "log", "erf", "tanh", "cosPi", "pow"].includes(inner.op);
-    const expanded =
-      isFunction && scopeOf(inner, scopes) === "element" ? expandMath(inner, dtype) : inner;
+    const expanded = scopeOf(inner, scopes) === "element" ? expandMath(inner, dtype) : inner;
     memo.set(e, expanded);
     return expanded;
   };

@@ -6,10 +6,8 @@ import {
   add,
   delay,
   div,
-  exp,
   gt,
   lerp,
-  log,
   max,
   maximum,
   mean,
@@ -21,10 +19,10 @@ import {
   square,
   sub,
   sum,
-  tanh,
   windowSum,
 } from "../expr/build.ts";
 import { evaluateStep, startTensor } from "../expr/evaluate.ts";
+import { exp, log, tanh } from "../expr/math.ts";
 import type { Expr } from "../expr/node.ts";
 import { defineOptimizer, type Optimizer, perElement, perTensor, toProgram } from "../optimizer.ts";
 import { mulberry32 } from "../random.ts";

@@ -1,6 +1,6 @@
-/** Constructors of expressions, named as in the formulas. Numbers stand for constants. */
+/** Constructors of expressions, named as in the formulas; functions are in `math.ts`. Numbers stand for constants. */
 
-import type { Choice, Expr, LeafInfo, NewtonSchulz, ReduceOver, Scope } from "./node.ts";
+import type { Choice, Expr, LeafInfo, ReduceOver, Scope } from "./node.ts";
 
 /** An expression, or a number where a constant is meant. */
 export type Operand = Expr | number;
@@ -39,8 +39,8 @@ export function min(a: Operand, b: Operand): Expr {
 export function max(a: Operand, b: Operand): Expr {
   return { op: "max", a: wrap(a), b: wrap(b) };
 }
-/** aᵇ for a ≥ 0. */
-export function pow(a: Operand, b: Operand): Expr {
+/** aᵇ, as `pow` of `math.ts`, of numbers that are not one an element, such as βᵗ: needs no program over elements. */
+export function hostPow(a: Operand, b: Operand): Expr {
   return { op: "pow", a: wrap(a), b: wrap(b) };
 }
 export function neg(a: Operand): Expr {
@@ -91,27 +91,6 @@ export function int8Stochastic(a: Operand, u: Operand): Expr {
 export function uniform(stream: string): Expr {
   return { op: "random", stream };
 }
-export function exp(a: Operand): Expr {
-  return { op: "exp", a: wrap(a) };
-}
-/** eᵃ − 1, accurate where a is small. */
-export function expm1(a: Operand): Expr {
-  return { op: "expm1", a: wrap(a) };
-}
-/** The natural logarithm. */
-export function log(a: Operand): Expr {
-  return { op: "log", a: wrap(a) };
-}
-export function erf(a: Operand): Expr {
-  return { op: "erf", a: wrap(a) };
-}
-export function tanh(a: Operand): Expr {
-  return { op: "tanh", a: wrap(a) };
-}
-/** cos πa. */
-export function cosPi(a: Operand): Expr {
-  return { op: "cosPi", a: wrap(a) };
-}
 
 export function lt(a: Operand, b: Operand): Expr {
   return { op: "lt", a: wrap(a), b: wrap(b) };
@@ -161,14 +140,6 @@ export function delay(a: Expr, steps: number): Expr {
 /** Σ_{i<length} decayⁱ · aₜ₋ᵢ. */
 export function windowSum(a: Expr, decay: number, length: number): Expr {
   return { op: "window", a, decay, length };
-}
-
-/**
- * The leaf as a matrix X after X ← (a + b XXᵀ + c (XXᵀ)²) X for each [a, b, c] in turn: its singular values σ go to aσ + bσ³ + cσ⁵,
- * its singular vectors stay. In the dtype, and 5 numbers an element of working memory for the largest leaf.
- */
-export function newtonSchulz(x: Operand, coefficients: NewtonSchulz): Expr {
-  return { op: "newtonSchulz", a: wrap(x), coefficients };
 }
 
 /** The sum over a row, a column, the tensor, or all tensors; in the dtype over a column, in float64 otherwise. */

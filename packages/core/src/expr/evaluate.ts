@@ -34,7 +34,7 @@ export function startTensor(
       init === "params"
         ? Float64Array.from(params)
         : new Float64Array(countOf(scope, leaf)).fill(init);
-    switch (format) {
+    switch (format?.name) {
       case undefined:
         return [key, start] as const;
       case "bf16":

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { add, cosPi, div, erf, exp, expm1, input, log, mul, pow, sub, tanh } from "./build.ts";
-import { expandMath } from "./math.ts";
+import { add, div, input, mul, sub } from "./build.ts";
+import { cosPi, erf, exp, expandMath, expm1, log, pow, tanh } from "./math.ts";
 import { type Expr, operands } from "./node.ts";
 
 type DType = "float32" | "float64";

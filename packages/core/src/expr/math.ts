@@ -31,12 +31,13 @@ import {
   min,
   mul,
   neg,
+  type Operand,
   select,
   square,
   sub,
   wrap,
 } from "./build.ts";
-import type { Expr } from "./node.ts";
+import type { Expr, MathProgram } from "./node.ts";
 
 /** Constants of one dtype; polynomials by rising power, from `fixtures/generate/math/coefficients.py`. */
 interface Constants {
@@ -77,94 +78,124 @@ interface Constants {
   readonly powLimit: number;
 }
 
-const FLOAT32: Constants = {
-  ln2High: 0.693145751953125,
-  ln2Low: 1.4286068e-6,
-  exp: [0.5, 0.16666543, 0.04166628, 0.008366584, 0.0013946452],
-  log: [0.66666776, 0.39977536, 0.29871863],
-  erfNear: [
-    0.12837917, -0.37612626, 0.112836, -0.026854444, 0.0051895357, -0.0008020842, 7.889123e-5,
-  ],
-  erfFar: [-0.013637238, 0.7867191, -0.25502345, 5.810214, -0.6379584],
-  sinPi: [-5.167709, 2.5498052, -0.58941877],
-  piLow: -8.742278e-8,
-  expRange: [-104, 89],
-  expNormal: [-87, 88],
-  expm1Low: -18,
-  expm1Linear: 2 ** -25,
-  tanhLinear: 2 ** -13,
-  tanhOne: 10,
-  erfOne: 4,
-  normalize: 2 ** 24,
-  powRange: [-153, 131],
-  powGrid: 2 ** 8,
-  powLimit: 2 ** 40,
+// Functions, so that a bundle without programs has no constants: bundlers keep a power outside one.
+function float32(): Constants {
+  return {
+    ln2High: 0.693145751953125,
+    ln2Low: 1.4286068e-6,
+    exp: [0.5, 0.16666543, 0.04166628, 0.008366584, 0.0013946452],
+    log: [0.66666776, 0.39977536, 0.29871863],
+    erfNear: [
+      0.12837917, -0.37612626, 0.112836, -0.026854444, 0.0051895357, -0.0008020842, 7.889123e-5,
+    ],
+    erfFar: [-0.013637238, 0.7867191, -0.25502345, 5.810214, -0.6379584],
+    sinPi: [-5.167709, 2.5498052, -0.58941877],
+    piLow: -8.742278e-8,
+    expRange: [-104, 89],
+    expNormal: [-87, 88],
+    expm1Low: -18,
+    expm1Linear: 2 ** -25,
+    tanhLinear: 2 ** -13,
+    tanhOne: 10,
+    erfOne: 4,
+    normalize: 2 ** 24,
+    powRange: [-153, 131],
+    powGrid: 2 ** 8,
+    powLimit: 2 ** 40,
+  };
+}
+
+function float64(): Constants {
+  return {
+    ln2High: 0.693147180559663,
+    ln2Low: 2.8235290563031577e-13,
+    exp: [
+      0.5000000000000006, 0.16666666666666685, 0.04166666666657362, 0.0083333333333146,
+      0.0013888888932379723, 0.00019841269903012542, 2.480150444488705e-5, 2.7557227968815566e-6,
+      2.7626326935152e-7, 2.5114468691293677e-8,
+    ],
+    log: [
+      0.6666666666666734, 0.3999999999941432, 0.28571428742474725, 0.22222198563497944,
+      0.18183564866130517, 0.15314035847062213, 0.14796105340634194,
+    ],
+    erfNear: [
+      0.12837916709551256, -0.3761263890318355, 0.11283791670945252, -0.026866170643276035,
+      0.005223977607422288, -0.0008548325989653283, 0.00012055295319521354, -1.4924744649931631e-5,
+      1.6447517567641667e-6, -1.6209175426580397e-7, 1.3722975493826882e-8, -7.801189557567462e-10,
+    ],
+    erfFar: [
+      2.890945627177257e-5, 0.5629298845267021, 1.153140831241316, 1.6859951477464736,
+      5.0226114724564646, -8.699025118707528, 39.24507305582577, -93.29356319544111,
+      75.24611809420885, 37.86402912559486, -101.31819657757997, 49.391671317227484,
+    ],
+    sinPi: [
+      -5.167712780049959, 2.5501640398739136, -0.5992645289680122, 0.08214586991026075,
+      -0.007370030644747343, 0.00046157522003758796,
+    ],
+    piLow: 1.2246467991473532e-16,
+    expRange: [-746, 710],
+    expNormal: [-708, 709],
+    expm1Low: -40,
+    expm1Linear: 2 ** -54,
+    tanhLinear: 2 ** -28,
+    tanhOne: 22,
+    erfOne: 6,
+    normalize: 2 ** 54,
+    powRange: [-1080, 1032],
+    powGrid: 2 ** 24,
+    powLimit: 2 ** 70,
+  };
+}
+
+function constantsOf(dtype: "float32" | "float64"): Constants {
+  return dtype === "float32" ? float32() : float64();
+}
+
+const EXP: MathProgram<[Expr]> = { expand: (dtype, x) => expProgram(x, constantsOf(dtype)) };
+const EXPM1: MathProgram<[Expr]> = { expand: (dtype, x) => expm1Program(x, constantsOf(dtype)) };
+const LOG: MathProgram<[Expr]> = { expand: (dtype, x) => logProgram(x, constantsOf(dtype)) };
+const ERF: MathProgram<[Expr]> = { expand: (dtype, x) => erfProgram(x, constantsOf(dtype)) };
+const TANH: MathProgram<[Expr]> = { expand: (dtype, x) => tanhProgram(x, constantsOf(dtype)) };
+const COS_PI: MathProgram<[Expr]> = { expand: (dtype, x) => cosPiProgram(x, constantsOf(dtype)) };
+const POW: MathProgram<[Expr, Expr]> = {
+  expand: (dtype, x, y) => powProgram(x, y, constantsOf(dtype)),
 };
 
-const FLOAT64: Constants = {
-  ln2High: 0.693147180559663,
-  ln2Low: 2.8235290563031577e-13,
-  exp: [
-    0.5000000000000006, 0.16666666666666685, 0.04166666666657362, 0.0083333333333146,
-    0.0013888888932379723, 0.00019841269903012542, 2.480150444488705e-5, 2.7557227968815566e-6,
-    2.7626326935152e-7, 2.5114468691293677e-8,
-  ],
-  log: [
-    0.6666666666666734, 0.3999999999941432, 0.28571428742474725, 0.22222198563497944,
-    0.18183564866130517, 0.15314035847062213, 0.14796105340634194,
-  ],
-  erfNear: [
-    0.12837916709551256, -0.3761263890318355, 0.11283791670945252, -0.026866170643276035,
-    0.005223977607422288, -0.0008548325989653283, 0.00012055295319521354, -1.4924744649931631e-5,
-    1.6447517567641667e-6, -1.6209175426580397e-7, 1.3722975493826882e-8, -7.801189557567462e-10,
-  ],
-  erfFar: [
-    2.890945627177257e-5, 0.5629298845267021, 1.153140831241316, 1.6859951477464736,
-    5.0226114724564646, -8.699025118707528, 39.24507305582577, -93.29356319544111,
-    75.24611809420885, 37.86402912559486, -101.31819657757997, 49.391671317227484,
-  ],
-  sinPi: [
-    -5.167712780049959, 2.5501640398739136, -0.5992645289680122, 0.08214586991026075,
-    -0.007370030644747343, 0.00046157522003758796,
-  ],
-  piLow: 1.2246467991473532e-16,
-  expRange: [-746, 710],
-  expNormal: [-708, 709],
-  expm1Low: -40,
-  expm1Linear: 2 ** -54,
-  tanhLinear: 2 ** -28,
-  tanhOne: 22,
-  erfOne: 6,
-  normalize: 2 ** 54,
-  powRange: [-1080, 1032],
-  powGrid: 2 ** 24,
-  powLimit: 2 ** 70,
-};
+export function exp(a: Operand): Expr {
+  return { op: "exp", a: wrap(a), program: EXP };
+}
+/** eᵃ − 1, accurate where a is small. */
+export function expm1(a: Operand): Expr {
+  return { op: "expm1", a: wrap(a), program: EXPM1 };
+}
+/** The natural logarithm. */
+export function log(a: Operand): Expr {
+  return { op: "log", a: wrap(a), program: LOG };
+}
+export function erf(a: Operand): Expr {
+  return { op: "erf", a: wrap(a), program: ERF };
+}
+export function tanh(a: Operand): Expr {
+  return { op: "tanh", a: wrap(a), program: TANH };
+}
+/** cos πa. */
+export function cosPi(a: Operand): Expr {
+  return { op: "cosPi", a: wrap(a), program: COS_PI };
+}
+/** aᵇ for a ≥ 0. */
+export function pow(a: Operand, b: Operand): Expr {
+  return { op: "pow", a: wrap(a), b: wrap(b), program: POW };
+}
 
 /**
- * The program of a node with op exp, expm1, log, erf, tanh, cosPi or pow, over its operands as they stand; any other
- * node as it is. The operands must hold no such node any more, or it is expanded in its turn by the caller.
+ * The program of a node that has one, over its operands as they stand; any other node as it is. The operands must hold no
+ * such node any more, or it is expanded in its turn by the caller.
  */
 export function expandMath(e: Expr, dtype: "float32" | "float64"): Expr {
-  const c = dtype === "float32" ? FLOAT32 : FLOAT64;
-  switch (e.op) {
-    case "exp":
-      return expProgram(e.a, c);
-    case "expm1":
-      return expm1Program(e.a, c);
-    case "log":
-      return logProgram(e.a, c);
-    case "erf":
-      return erfProgram(e.a, c);
-    case "tanh":
-      return tanhProgram(e.a, c);
-    case "cosPi":
-      return cosPiProgram(e.a, c);
-    case "pow":
-      return powProgram(e.a, e.b, c);
-    default:
-      return e;
+  if (e.op === "pow") {
+    return e.program?.expand(dtype, e.a, e.b) ?? e;
   }
+  return "program" in e ? e.program.expand(dtype, e.a) : e;
 }
 
 /**

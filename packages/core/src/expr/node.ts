@@ -42,7 +42,7 @@ export interface Choice {
 
 /** Exact in every backend: rounded once, to the dtype of the arrays. */
 export type ExactUnary = "neg" | "abs" | "sqrt" | "floor" | "exponent" | "exp2i" | "bf16";
-/** Over elements each is one shared program of exact operations (`math.ts`). */
+/** Over elements each is one shared program of exact operations (`math.ts`), which the node brings. */
 export type MathUnary = "exp" | "expm1" | "log" | "erf" | "tanh" | "cosPi";
 export type Arithmetic = "add" | "sub" | "mul" | "div" | "min" | "max" | "bf16Stochastic";
 export type Compare = "lt" | "le" | "eq";
@@ -55,8 +55,16 @@ export type Expr =
   | { readonly op: "input"; readonly name: string; readonly scope: Scope }
   /** Uniform in [0, 1), one draw an element and call (`draw.ts`); the same wherever the stream is named. */
   | { readonly op: "random"; readonly stream: string }
-  | { readonly op: ExactUnary | MathUnary | "not"; readonly a: Expr }
-  | { readonly op: Arithmetic | "pow" | Compare | Logic; readonly a: Expr; readonly b: Expr }
+  | { readonly op: ExactUnary | "not"; readonly a: Expr }
+  | { readonly op: MathUnary; readonly a: Expr; readonly program: MathProgram<[x: Expr]> }
+  | { readonly op: Arithmetic | Compare | Logic; readonly a: Expr; readonly b: Expr }
+  /** Without a program where it never runs over elements. */
+  | {
+      readonly op: "pow";
+      readonly a: Expr;
+      readonly b: Expr;
+      readonly program?: MathProgram<[x: Expr, y: Expr]>;
+    }
   | { readonly op: "select"; readonly cond: Expr; readonly a: Expr; readonly b: Expr }
   /** `a` as 8 bits a block keep it (`int8.ts`), to the nearest or by the draws `b`; only as what state becomes. */
   | { readonly op: "int8"; readonly a: Expr }
@@ -76,11 +84,29 @@ export type Expr =
     }
   /**
    * The leaf as a matrix X after X ← (a + b XXᵀ + c (XXᵀ)²) X for each [a, b, c] in turn, XᵀX standing on the other side where
-   * there are more rows than columns: an odd polynomial of the singular values.
+   * there are more rows than columns: an odd polynomial of the singular values. `stages` runs it.
    */
-  | { readonly op: "newtonSchulz"; readonly a: Expr; readonly coefficients: NewtonSchulz }
+  | {
+      readonly op: "newtonSchulz";
+      readonly a: Expr;
+      readonly coefficients: NewtonSchulz;
+      readonly stages: Brought;
+    }
   /** The branch that the leaf's path and shape decide on; none is left once a program is specialised to a leaf. */
   | { readonly op: "choose"; readonly choice: Choice; readonly branches: readonly Expr[] };
+
+/** A function as a program of exact operations: part of its nodes, so that a bundle holds those of the functions it names. */
+export interface MathProgram<X extends readonly Expr[]> {
+  readonly expand: (dtype: "float32" | "float64", ...operands: X) => Expr;
+}
+
+/**
+ * What runs a word that few programs use: part of what the word's constructor makes, so that a bundle holds it only with
+ * the word. `runtime/parts.ts` says what it is, for those who run plans.
+ */
+export interface Brought {
+  readonly runs: "matrix stages" | "8 bits";
+}
 
 /** a, b and c of each iteration. */
 export type NewtonSchulz = readonly (readonly [a: number, b: number, c: number])[];

@@ -51,6 +51,8 @@ export class Rewriter {
       b: _b,
       cond: _c,
       branches: _d,
+      // The program of a function is the function's.
+      program: _p,
       ...own
     } = e as Expr & Record<OperandKey, unknown>;
     const fields = Object.entries(own).map(([key, value]) => {
@@ -81,7 +83,7 @@ export class Rewriter {
   }
 }
 
-type OperandKey = "a" | "b" | "cond" | "branches";
+type OperandKey = "a" | "b" | "cond" | "branches" | "program";
 
 /** One rule applied at the root, or the node itself. Operands are canonical already. */
 function simplify(e: Expr): Expr {

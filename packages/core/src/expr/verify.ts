@@ -1,7 +1,8 @@
 /** What a legal program is; checked once, before planning, so that later stages need not doubt. */
 
 import { mapProgram, type Program, type ProgramPhase } from "../optimizer.ts";
-import { type Expr, isMask, isWithin, operands, scopeOf } from "./node.ts";
+import type { MatrixStages, Packing } from "../runtime/parts.ts";
+import { type Expr, isMask, isWithin, operands, reachable, scopeOf } from "./node.ts";
 
 const BUILT_IN: ReadonlySet<string> = new Set(["g", "p", "t", "lr"]);
 
@@ -32,10 +33,10 @@ export function verifyProgram(program: Program): void {
   if (program.evaluation !== undefined) {
     check(program.evaluation);
     requireNumber(program, program.evaluation, "the parameter to evaluate with");
-    if (contains([program.evaluation], (e) => e.op === "random")) {
+    if (contains(program.evaluation, (e) => e.op === "random")) {
       fail(program, "the parameter to evaluate with must not be random, got a draw in it");
     }
-    if (contains([program.evaluation], isMatrixStage)) {
+    if (contains(program.evaluation, isMatrixStage)) {
       fail(program, "the parameter to evaluate with must need no matrix product, got one in it");
     }
   }
@@ -59,14 +60,24 @@ export function keepsEightBits(program: Program): boolean {
   return holds(program, isPacked);
 }
 
-/** Whether a program multiplies matrices. */
-export function hasMatrixStages(program: Program): boolean {
-  return holds(program, isMatrixStage);
+/** What the matrix products of a program run on; none where it has none. */
+export function matrixStagesOf(program: Program): MatrixStages | undefined {
+  // The constructor of the node gives it no other.
+  return nodesOf(program).find(isMatrixStage)?.stages as MatrixStages | undefined;
 }
 
-function isMatrixStage({ op }: Expr): boolean {
-  return op === "newtonSchulz";
+/** What takes state in 8 bits apart and puts it together; none where a program has none. */
+export function packingOf({ state }: Program): Packing | undefined {
+  // The formats of `compress` bring no other.
+  return Object.values(state).find(({ format }) => format?.packing)?.format?.packing as
+    | Packing
+    | undefined;
 }
+
+function isMatrixStage(e: Expr): e is Extract<Expr, { op: "newtonSchulz" }> {
+  return e.op === "newtonSchulz";
+}
+
 /** Whether a node is a number in fewer bits: bfloat16, or 8 bits a block. */
 export function isRounding(e: Expr): e is Rounding {
   return ["bf16", "bf16Stochastic", "int8", "int8Stochastic"].includes(e.op);
@@ -80,24 +91,20 @@ export function drawsAnything(program: Program): boolean {
 }
 
 function holds(program: Program, test: (e: Expr) => boolean): boolean {
+  return nodesOf(program).some(test);
+}
+
+function nodesOf(program: Program): readonly Expr[] {
   const roots: Expr[] = [];
   mapProgram(program, (e) => {
     roots.push(e);
     return e;
   });
-  return contains(roots, test);
+  return reachable(roots, operands);
 }
 
-function contains(roots: readonly Expr[], holds: (e: Expr) => boolean): boolean {
-  const seen = new Set<Expr>();
-  const walk = (e: Expr): boolean => {
-    if (seen.has(e)) {
-      return false;
-    }
-    seen.add(e);
-    return holds(e) || operands(e).some(walk);
-  };
-  return roots.some(walk);
+function contains(root: Expr, test: (e: Expr) => boolean): boolean {
+  return reachable([root], operands).some(test);
 }
 
 function verifyPhase(program: Program, phase: ProgramPhase, check: (e: Expr) => void): void {
@@ -184,6 +191,17 @@ function verifyNode(program: Program, e: Expr): void {
       }
       operands(e).forEach((operand) => {
         requireNumber(program, operand, `an operand of \`${e.op}\``);
+      });
+      return;
+    case "pow":
+      if (e.program === undefined && scopeOf(e) === "element") {
+        fail(
+          program,
+          "a power over elements must bring its program, got none; build it with `pow`",
+        );
+      }
+      operands(e).forEach((operand) => {
+        requireNumber(program, operand, "an operand of `pow`");
       });
       return;
     case "newtonSchulz":

@@ -21,12 +21,12 @@ import {
   add,
   byLeaf,
   div,
+  hostPow,
   lerp,
   max,
   min,
   mul,
   neg,
-  pow,
   size,
   sqrt,
   square,
@@ -146,7 +146,7 @@ export function adafactor({
           "decay" | "eps" | "minScale" | "clippingThreshold" | "momentum" | "weightDecay",
           Expr
         >;
-    const w = pow(t, neg(decay));
+    const w = hostPow(t, neg(decay));
     const squared = joins ? add(square(g), eps) : square(g);
     const row = lerp(nuRow, average(squared, "row"), w);
     const column = lerp(nuColumn, average(squared, "column"), w);

@@ -20,12 +20,12 @@ import {
   mean,
   mul,
   neg,
-  pow,
   select,
   sqrt,
   square,
   sub,
 } from "../expr/build.ts";
+import { pow } from "../expr/math.ts";
 import {
   decayRate,
   defineOptimizer,

@@ -12,12 +12,12 @@ import { requireOneOf } from "../errors.ts";
 import {
   add,
   div,
+  hostPow,
   lerp,
   max,
   mul,
   neg,
   type Operand,
-  pow,
   sqrt,
   square,
   sub,
@@ -160,7 +160,7 @@ export function amsgradAs(
 
 /** 1 − βᵗ: what an average that starts at zero lacks after t steps. */
 export function correction(b: Operand, t: Expr): Expr {
-  return sub(1, pow(b, t));
+  return sub(1, hostPow(b, t));
 }
 
 /**

@@ -16,10 +16,9 @@ import {
   delay,
   div,
   eq,
-  expm1,
   gt,
+  hostPow,
   lerp,
-  log,
   max,
   maximum,
   mean,
@@ -28,7 +27,6 @@ import {
   not,
   type Operand,
   or,
-  pow,
   select,
   sqrt,
   square,
@@ -36,6 +34,7 @@ import {
   windowSum,
   wrap,
 } from "../expr/build.ts";
+import { expm1, log } from "../expr/math.ts";
 import { type Expr, scopeOf } from "../expr/node.ts";
 import {
   decayRate,
@@ -157,7 +156,7 @@ export function adashift({
     next.nu = v;
 
     let ready = started;
-    let c = sub(1, pow(b2, sub(t, n)));
+    let c = sub(1, hostPow(b2, sub(t, n)));
     if (gate === "nonzero") {
       const seen = and(started, or(gt(k, 0), not(eq(v, 0))));
       const count = select(seen, add(k, 1), k);

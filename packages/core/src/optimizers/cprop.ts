@@ -20,8 +20,6 @@ import {
   abs,
   add,
   div,
-  erf,
-  exp,
   le,
   lerp,
   max,
@@ -33,6 +31,7 @@ import {
   square,
   sub,
 } from "../expr/build.ts";
+import { erf, exp } from "../expr/math.ts";
 import type { Expr } from "../expr/node.ts";
 import {
   decayRate,

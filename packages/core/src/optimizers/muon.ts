@@ -15,20 +15,8 @@ import {
   requirePositive,
   requireThat,
 } from "../errors.ts";
-import {
-  add,
-  byLeaf,
-  div,
-  lerp,
-  max,
-  maximum,
-  mul,
-  neg,
-  newtonSchulz,
-  size,
-  sqrt,
-  sub,
-} from "../expr/build.ts";
+import { add, byLeaf, div, lerp, max, maximum, mul, neg, size, sqrt, sub } from "../expr/build.ts";
+import { newtonSchulz } from "../expr/newtonSchulz.ts";
 import type { Expr } from "../expr/node.ts";
 import {
   combine,

@@ -12,7 +12,7 @@
  */
 
 import { requireOneOf, requireThat } from "../errors.ts";
-import { add, div, lerp, mul, neg, pow, sqrt, square, sub } from "../expr/build.ts";
+import { add, div, hostPow, lerp, mul, neg, sqrt, square, sub } from "../expr/build.ts";
 import type { Expr } from "../expr/node.ts";
 import {
   defineOptimizer,
@@ -78,7 +78,7 @@ function risingMomentum(b1: number, b2: number, eps: number, psi: number): Optim
     const m = lerp(mu, g, sub(1, b1));
     const v = lerp(nu, square(g), sub(1, b2));
     const momentum = (step: Expr): Expr =>
-      mul(b1, sub(1, mul(0.5, pow(0.96, mul(step, momentumDecay)))));
+      mul(b1, sub(1, mul(0.5, hostPow(0.96, mul(step, momentumDecay)))));
     const now = momentum(t);
     const ahead = momentum(add(t, 1));
     const product = mul(muProduct, now);

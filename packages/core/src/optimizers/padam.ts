@@ -7,7 +7,8 @@
  */
 
 import { requireFlag, requireThat } from "../errors.ts";
-import { add, div, lerp, max, mul, neg, pow, sqrt, square, sub } from "../expr/build.ts";
+import { add, div, lerp, max, mul, neg, sqrt, square, sub } from "../expr/build.ts";
+import { pow } from "../expr/math.ts";
 import type { Expr } from "../expr/node.ts";
 import { defineOptimizer, type Optimizer, perElement, type StateSpec } from "../optimizer.ts";
 import { withDecay } from "../transforms/weightDecay.ts";

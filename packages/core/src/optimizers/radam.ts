@@ -17,11 +17,11 @@ import {
   div,
   ge,
   gt,
+  hostPow,
   lerp,
   mul,
   neg,
   type Operand,
-  pow,
   select,
   sqrt,
   square,
@@ -69,7 +69,7 @@ export function radam({
     const v = lerp(nu, square(g), sub(1, b2));
     const c2 = correction(b2, t);
     const rhoInf = sub(div(2, sub(1, b2)), 1);
-    const rho = sub(rhoInf, div(mul(mul(2, t), pow(b2, t)), c2));
+    const rho = sub(rhoInf, div(mul(mul(2, t), hostPow(b2, t)), c2));
     const adaptive = torch ? gt(rho, 5) : ge(rho, 5);
     const r = rectification(rho, rhoInf);
     // The corrections are numbers of the step, as in Adam: an element costs one root and one division.

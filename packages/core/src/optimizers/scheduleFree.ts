@@ -13,20 +13,8 @@
  */
 
 import { requireNonNegative, requireOneOf, requireThat } from "../errors.ts";
-import {
-  add,
-  div,
-  eq,
-  lerp,
-  max,
-  min,
-  mul,
-  pow,
-  select,
-  sqrt,
-  square,
-  sub,
-} from "../expr/build.ts";
+import { add, div, eq, lerp, max, min, mul, select, sqrt, square, sub } from "../expr/build.ts";
+import { pow } from "../expr/math.ts";
 import type { Expr } from "../expr/node.ts";
 import {
   decayRate,

@@ -12,8 +12,7 @@ import {
   startPartials,
 } from "../codegen/kernel.ts";
 import { EVALUATED, type Stream, type Variant } from "../codegen/passes.ts";
-import type { RunMatrixStage } from "./matrixStages.ts";
-import type { PassCall, Piece, Range, Runner, Runtime } from "./parts.ts";
+import type { PassCall, Piece, Range, RunMatrixStage, Runner, Runtime } from "./parts.ts";
 import type { Tensor } from "./tensor.ts";
 
 /** Instructions over elements after which V8 has started to optimise any kernel, 1.6 times what was measured. */
@@ -116,9 +115,10 @@ export class Executor implements Runner {
     row: number,
     before: Float64Array | undefined,
   ): Float64Array {
-    return piece.variant.packed === undefined
+    const { runTiles } = this.runtime;
+    return runTiles === undefined || piece.variant.packed === undefined
       ? this.runKernel(piece, tensor, values, row, before)
-      : this.runtime.runTiles(this, piece, tensor, values, row, before);
+      : runTiles(this, piece, tensor, values, row, before);
   }
 
   runKernel(

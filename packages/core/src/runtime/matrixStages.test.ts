@@ -1,8 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { compileOptimizer } from "../compileOptimizer.ts";
-import { add, delay, mul, neg, newtonSchulz, sum } from "../expr/build.ts";
+import { add, delay, mul, neg, sum } from "../expr/build.ts";
 import { evaluateStep, startTensor } from "../expr/evaluate.ts";
+import { newtonSchulz } from "../expr/newtonSchulz.ts";
 import type { NewtonSchulz } from "../expr/node.ts";
 import { defineOptimizer, type Optimizer, perElement, toProgram } from "../optimizer.ts";
 import { mulberry32 } from "../random.ts";

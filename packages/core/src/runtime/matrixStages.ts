@@ -10,12 +10,10 @@
 import { bytesOf, numbersAt } from "../arena.ts";
 import type { Matrix } from "../codegen/host.ts";
 import type { BackendMemory, DType, Instruction, Kernel, LoadedKernel } from "../codegen/kernel.ts";
-import type { MatrixStage, Pass, PhasePlan } from "../codegen/passes.ts";
+import type { Pass, PhasePlan } from "../codegen/passes.ts";
 import type { NumericArray } from "../contracts.ts";
 import { type LeafInfo, matrixOf } from "../expr/node.ts";
-
-/** Runs a stage in place over the matrix whose first element lies at byte `at`. */
-export type RunMatrixStage = (stage: MatrixStage, at: number, matrix: Matrix) => void;
+import type { MatrixStages, RunMatrixStage } from "./parts.ts";
 
 /** Rows and terms of the largest tile: 17 · 10⁹ operations a second where 4 × 8, 2 × 8, 8 × 4 and 6 × 4 made 11 to 15. */
 const TILE_ROWS = 4;
@@ -71,10 +69,10 @@ const SCALE: Kernel = {
 };
 
 /** The kernels that stages run on. */
-export const MATRIX_KERNELS: readonly Kernel[] = /* @__PURE__ */ TILES.concat(SCALE);
+const MATRIX_KERNELS: readonly Kernel[] = /* @__PURE__ */ TILES.concat(SCALE);
 
 /** Elements of working memory that the stages of these phases need for the largest of the leaves. */
-export function workElements(phases: readonly PhasePlan[], leaves: readonly LeafInfo[]): number {
+function workElements(phases: readonly PhasePlan[], leaves: readonly LeafInfo[]): number {
   const stages = phases.flatMap(({ passes }) =>
     passes.flatMap(({ matrices = [] }: Pass) => matrices),
   );
@@ -82,6 +80,13 @@ export function workElements(phases: readonly PhasePlan[], leaves: readonly Leaf
     ? 0
     : Math.max(...leaves.map(({ shape }) => places(matrixOf(shape)).end));
 }
+
+export const MATRIX_STAGES: MatrixStages = {
+  runs: "matrix stages",
+  kernels: MATRIX_KERNELS,
+  workElements,
+  bind: bindMatrixStages,
+};
 
 /** Where the parts of one stage lie in its working memory: X and what it becomes, Xᵀ, XXᵀ and its polynomial. */
 function places({
@@ -109,7 +114,7 @@ interface Placed {
  *
  * @param work - byte offset of the working memory, `workElements` numbers.
  */
-export function bindMatrixStages(
+function bindMatrixStages(
   memory: BackendMemory,
   dtype: DType,
   loaded: ReadonlyMap<Kernel, LoadedKernel>,

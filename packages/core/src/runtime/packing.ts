@@ -3,13 +3,33 @@
 import { TILE } from "../arena.ts";
 import type { HostValues } from "../codegen/host.ts";
 import { type Frame, type Kernel, PARTIALS } from "../codegen/kernel.ts";
+import { EXTREMES, PACK, packStochastic, UNPACK } from "../codegen/packing.ts";
 import type { PackedStream } from "../codegen/passes.ts";
-import { BLOCK, factorOf, scaleOf, spanOf } from "../expr/int8.ts";
-import type { Piece, Runner } from "./parts.ts";
+import { saltOf } from "../expr/draw.ts";
+import { BLOCK, factorOf, packed, scaleOf, spanOf } from "../expr/int8.ts";
+import { encodeBf16 } from "../state.ts";
+import type { Packing, Piece, Runner } from "./parts.ts";
 import type { Tensor } from "./tensor.ts";
 
+export const PACKING: Packing = {
+  runs: "8 bits",
+  unpack: UNPACK,
+  extremes: EXTREMES,
+  pack: (draws) => (draws === undefined ? PACK : packStochastic(saltOf(draws))),
+  runtime: {
+    encode: (numbers, format) => {
+      if (format === "bf16") {
+        return encodeBf16(numbers, format);
+      }
+      const { codes, scales } = packed(Float32Array.from(numbers));
+      return [codes, scales];
+    },
+    runTiles,
+  },
+};
+
 /** Runs a piece over arrays in 8 bits tile by tile, each unpacked before and packed after. */
-export function runTiles(
+function runTiles(
   runner: Runner,
   { variant, start, end }: Piece,
   tensor: Tensor,
@@ -33,7 +53,7 @@ export function runTiles(
 }
 
 /** Lays `count` numbers of a leaf, from number `first` on, into the tiles. */
-export function unpackAll(
+function unpackAll(
   runner: Runner,
   packed: readonly PackedStream[],
   tensor: Tensor,

@@ -1,9 +1,10 @@
 /** The parts that run plans, as what they need of each other. */
 
-import type { HostRunner, HostValues } from "../codegen/host.ts";
-import type { Kernel, LoadedKernel } from "../codegen/kernel.ts";
-import type { Pass, PhasePlan, Variant } from "../codegen/passes.ts";
+import type { HostRunner, HostValues, Matrix } from "../codegen/host.ts";
+import type { BackendMemory, DType, Kernel, LoadedKernel } from "../codegen/kernel.ts";
+import type { MatrixStage, Pass, PhasePlan, Variant } from "../codegen/passes.ts";
 import type { NumericArray } from "../contracts.ts";
+import type { Brought, LeafInfo } from "../expr/node.ts";
 import type { Statistics } from "../inspect.ts";
 import type { Encoder, OptimizerState, StateShape } from "../state.ts";
 import type { Tensor, TensorClass } from "./tensor.ts";
@@ -41,6 +42,36 @@ export interface RowRange extends Range {
 /** A range that one variant of a pass runs over. */
 export interface Piece extends Range {
   readonly variant: Variant;
+}
+
+/** Runs a stage in place over the matrix whose first element lies at byte `at`. */
+export type RunMatrixStage = (stage: MatrixStage, at: number, matrix: Matrix) => void;
+
+/** What `newtonSchulz` needs to run. */
+export interface MatrixStages extends Brought {
+  readonly runs: "matrix stages";
+  readonly kernels: readonly Kernel[];
+  /** Elements of working memory that the stages of these phases need for the largest of the leaves. */
+  readonly workElements: (phases: readonly PhasePlan[], leaves: readonly LeafInfo[]) => number;
+  /** @param work - byte offset of the working memory, `workElements` numbers. */
+  readonly bind: (
+    memory: BackendMemory,
+    dtype: DType,
+    loaded: ReadonlyMap<Kernel, LoadedKernel>,
+    work: number,
+  ) => RunMatrixStage;
+}
+
+/** What state in 8 bits needs to run. */
+export interface Packing extends Brought {
+  readonly runs: "8 bits";
+  /** From codes to numbers. */
+  readonly unpack: Kernel;
+  /** What the scale of a block is made of. */
+  readonly extremes: Kernel;
+  /** From numbers to codes: the nearest, or by the draws of a stream. */
+  readonly pack: (draws: string | undefined) => Kernel;
+  readonly runtime: Pick<Runtime, "encode" | "runTiles">;
 }
 
 /** What runs kernels for the other parts. */
@@ -99,8 +130,8 @@ export interface Runtime {
   ) => ReadonlyMap<Tensor, NumericArray>;
   /** Where state starts that is kept in fewer bits. */
   readonly encode: Encoder;
-  /** A piece of a pass over arrays that are kept in 8 bits. */
-  readonly runTiles: (
+  /** A piece of a pass over arrays that are kept in 8 bits; absent where there are none. */
+  readonly runTiles?: (
     runner: Runner,
     piece: Piece,
     tensor: Tensor,

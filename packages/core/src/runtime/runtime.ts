@@ -1,11 +1,10 @@
-/** All parts that run plans; a precompiled optimizer brings those that its own plan needs instead. */
+/** The parts that run plans, but for those that a word brings; a precompiled optimizer brings those that its own plan needs instead. */
 
 import { runHost } from "../codegen/host.ts";
 import { keyOf } from "../expr/draw.ts";
-import { checkState, encode } from "../state.ts";
+import { checkState, encodeBf16 } from "../state.ts";
 import { evaluate } from "./evaluate.ts";
 import { inspection } from "./inspection.ts";
-import { runTiles } from "./packing.ts";
 import type { Runtime } from "./parts.ts";
 import { refreshed } from "./refresh.ts";
 import { runRows } from "./rows.ts";
@@ -18,8 +17,7 @@ export const RUNTIME: Runtime = {
   refreshed,
   keyOf,
   evaluate,
-  encode,
-  runTiles,
+  encode: encodeBf16,
   checkState: (where, state, _, shape) => checkState(where, state, shape),
   inspection,
 };

@@ -7,6 +7,7 @@ import {
   type StateFormat,
   type StateSpec,
 } from "../optimizer.ts";
+import { FORMATS } from "./formats.ts";
 
 /**
  * Keeps state arrays in fewer bits between steps: of 4 bytes a parameter and array, bfloat16 keep 2, and 8 bits with a
@@ -39,11 +40,11 @@ export function compress<K extends string>(
   requireOptimizer("compress", "`optimizer`", optimizer);
   const state: Record<K, StateSpec> = { ...optimizer.state };
   const known = Object.keys(state).filter((key) => state[key as K].scope === "element");
-  // Object.entries forgets that its keys are those of the state; the check that follows sees to it.
+  // Object.entries and Object.keys forget what their keys are; of the state, the check that follows sees to it.
   for (const [key, format] of Object.entries(formats) as [K, StateFormat][]) {
     requireOneOf("compress", "keys", key, known);
-    requireOneOf("compress", key, format, ["bf16", "bf16-stochastic", "int8", "int8-stochastic"]);
-    state[key] = { ...state[key], format };
+    requireOneOf("compress", key, format, Object.keys(FORMATS) as StateFormat[]);
+    state[key] = { ...state[key], format: FORMATS[format] };
   }
   return { ...optimizer, state };
 }

@@ -1,6 +1,7 @@
 /** Annealed Gaussian noise on the gradient. */
 
-import { add, cosPi, div, log, mul, pow, sqrt, sub, uniform } from "../expr/build.ts";
+import { add, div, mul, sqrt, sub, uniform } from "../expr/build.ts";
+import { cosPi, log, pow } from "../expr/math.ts";
 import type { Expr } from "../expr/node.ts";
 import { defineOptimizer, nonNegative, type Optimizer } from "../optimizer.ts";
 

@@ -19,7 +19,7 @@ import type { Changes, CompileOptions, StepOptions, StepResult } from "../compil
 import type { Leaf, Leaves } from "../contracts.ts";
 import { NonFiniteError, requireNonFinite, requireSeed, requireThat } from "../errors.ts";
 import { keyOf } from "../expr/draw.ts";
-import { drawsAnything, hasMatrixStages, keepsEightBits, verifyProgram } from "../expr/verify.ts";
+import { drawsAnything, keepsEightBits, matrixStagesOf, verifyProgram } from "../expr/verify.ts";
 import { withStatistics } from "../inspect.ts";
 import { type Optimizer, requireOptimizer, toProgram } from "../optimizer.ts";
 import { acceptGradients, type Gradients, gradientSlot } from "../runtime/gradients.ts";
@@ -130,7 +130,7 @@ export async function compileOnDevice(
     "compile it for wasm or js",
   );
   requireThat(
-    !hasMatrixStages(program),
+    matrixStagesOf(program) === undefined,
     where,
     `the device has no matrix products, which "${optimizer.name}" needs`,
     optimizer.name,
@@ -156,7 +156,7 @@ export async function compileOnDevice(
     seed: drawsAnything(program) ? seed : undefined,
   });
   for (const tensor of bound.tensors) {
-    startLeaf(tensor, (leaves[tensor.leaf.path] as Leaf).data, (x) => [encodeBf16(x)]);
+    startLeaf(tensor, (leaves[tensor.leaf.path] as Leaf).data, encodeBf16);
   }
   bound.upload();
   return bound;
