@@ -2,8 +2,14 @@
 
 import { requireFlag, requireNonNegative } from "../errors.ts";
 import { add, mul, sub } from "../expr/build.ts";
-import { defineOptimizer, type Hyperparameter, nonNegative, type Optimizer } from "../optimizer.ts";
-import { chain } from "./chain.ts";
+import type { Expr } from "../expr/node.ts";
+import {
+  defineOptimizer,
+  type Hyperparameter,
+  nonNegative,
+  type Optimizer,
+  type StepInputs,
+} from "../optimizer.ts";
 import { type LeafMask, masked } from "./patterns.ts";
 
 export interface DecayOptions {
@@ -23,10 +29,36 @@ export function withDecay(
   if (weightDecay === 0) {
     return optimizer;
   }
-  const chained = decoupled
-    ? chain(optimizer, decoupledWeightDecay(weightDecay))
-    : chain(l2(weightDecay), optimizer);
-  return { ...chained, name: optimizer.name };
+  // As `chain` composes it, which a bundle then need not hold.
+  const { hyperparameters } = optimizer;
+  const rate = { weightDecay: nonNegative(weightDecay) };
+  return decoupled
+    ? {
+        ...optimizer,
+        hyperparameters: { ...hyperparameters, ...rate },
+        step: (inputs) => {
+          // A projection does not hold where the update is changed after it.
+          const { params: _, ...outputs } = optimizer.step(inputs);
+          return { ...outputs, update: shrinking(outputs.update, inputs as DecayInputs) };
+        },
+      }
+    : {
+        ...optimizer,
+        hyperparameters: { ...rate, ...hyperparameters },
+        step: (inputs) => optimizer.step({ ...inputs, g: pulled(inputs as DecayInputs) }),
+      };
+}
+
+type DecayInputs = StepInputs & Readonly<Record<"weightDecay", Expr>>;
+
+/** The gradient with that of ½·weightDecay·‖p‖². */
+function pulled({ g, p, weightDecay }: DecayInputs): Expr {
+  return add(g, mul(weightDecay, p));
+}
+
+/** An update that also takes the rate's share of the parameter. */
+function shrinking(update: Expr, { p, lr, weightDecay }: DecayInputs): Expr {
+  return sub(update, mul(mul(lr, weightDecay), p));
 }
 
 /**
@@ -66,7 +98,7 @@ export function l2(weightDecay: number, { mask }: WeightDecayOptions = {}): Opti
     "l2",
     {},
     { weightDecay: nonNegative(weightDecay) },
-    ({ g, p, weightDecay: rate }) => ({ update: where(add(g, mul(rate, p)), g), next: {} }),
+    (inputs) => ({ update: where(pulled(inputs), inputs.g), next: {} }),
   );
 }
 
@@ -91,9 +123,6 @@ export function decoupledWeightDecay(
     "decoupledWeightDecay",
     {},
     { weightDecay: nonNegative(weightDecay) },
-    ({ g, p, lr, weightDecay: rate }) => ({
-      update: where(sub(g, mul(mul(lr, rate), p)), g),
-      next: {},
-    }),
+    (inputs) => ({ update: where(shrinking(inputs.g, inputs), inputs.g), next: {} }),
   );
 }
