@@ -21,8 +21,11 @@ const { outputFiles } = await build({
 const source = Buffer.from(outputFiles[0].contents).toString("base64");
 const { precompile, PRECOMPILED } = await import(`data:text/javascript;base64,${source}`);
 
-/** Where what a precompiled optimizer runs with comes from. */
-const FILES = { operations: "../codegen/operations.ts", runtime: "../runtime/refresh.ts" };
+/** Where the parts of the runtime that a precompiled optimizer may bring come from. */
+const PARTS = {
+  hostMemory: "../runtime/hostState.ts",
+  refreshed: "../runtime/refresh.ts",
+};
 
 for (const [name, optimizer] of Object.entries(PRECOMPILED)) {
   const { operations, runtime, ...data } = precompile(optimizer());
@@ -30,12 +33,17 @@ for (const [name, optimizer] of Object.entries(PRECOMPILED)) {
     operations: Object.keys(operations).join(", "),
     runtime: Object.keys(runtime).join(", "),
   };
-  const imports = Object.entries(names).filter(([, list]) => list !== "");
+  const imports = [
+    ...(names.operations === ""
+      ? []
+      : [`import { ${names.operations} } from "../codegen/operations.ts";`]),
+    ...Object.keys(runtime).map((part) => `import { ${part} } from "${PARTS[part]}";`),
+  ];
   await writeFile(
     new URL(`${name}.data.ts`, folder),
     `/** Made by scripts/precompile.mjs; precompile.test.ts compares it with what the compiler makes. */
 
-${imports.map(([key, list]) => `import { ${list} } from "${FILES[key]}";`).join("\n")}
+${imports.join("\n")}
 import type { Precompiled } from "./precompiled.ts";
 
 export const PRECOMPILED: Precompiled = {

@@ -191,22 +191,22 @@ describe("bundles", () => {
     return { bytes: gzipSync(text).length, text };
   };
 
-  // Ceilings in bytes of gzip: some five percent above what stands, so that growth is a decision.
+  // Ceilings in bytes of gzip: a few percent above what stands, so that growth is a decision.
   it.each([
-    ["everything", 'export * from "@adastra/core";', 53_000],
-    ["Adam bound to parameters", 'export { adam, compileOptimizer } from "@adastra/core";', 36_000],
+    ["everything", 'export * from "@adastra/core";', 55_000],
+    ["Adam bound to parameters", 'export { adam, compileOptimizer } from "@adastra/core";', 31_000],
     ["checkpoints", 'export * from "@adastra/core/checkpoint";', 9_300],
     [
       "weights as safetensors",
       'export { writeSafetensors } from "@adastra/core/checkpoint";',
       1_500,
     ],
-    ["Adam compiled in advance", 'export * from "@adastra/core/adam";', 9_950],
-    ["AdamW compiled in advance", 'export * from "@adastra/core/adamw";', 10_050],
-    ["AdaShift compiled in advance", 'export * from "@adastra/core/adashift";', 11_150],
-    ["momentum compiled in advance", 'export * from "@adastra/core/momentum";', 9_250],
+    ["Adam compiled in advance", 'export * from "@adastra/core/adam";', 9_500],
+    ["AdamW compiled in advance", 'export * from "@adastra/core/adamw";', 9_600],
+    ["AdaShift compiled in advance", 'export * from "@adastra/core/adashift";', 11_400],
+    ["momentum compiled in advance", 'export * from "@adastra/core/momentum";', 8_800],
     ["one schedule alone", 'export { cosine } from "@adastra/core";', 730],
-    ["optimizers on WebGPU", 'export * from "@adastra/core/webgpu";', 30_500],
+    ["optimizers on WebGPU", 'export * from "@adastra/core/webgpu";', 28_700],
     [
       "kernels on WebGPU",
       'export { createGpuExecutor, emitWgsl } from "@adastra/core/webgpu";',
@@ -225,5 +225,21 @@ describe("bundles", () => {
     expect(text).not.toContain("fastAdaBelief");
     expect(text).not.toContain("adashift");
     expect(text).not.toContain("reduceOnPlateau");
+  });
+
+  it("leave out what runs words of the language that are not used", async () => {
+    const small = await bundled('export { adam, compileOptimizer } from "@adastra/core";');
+    const large = await bundled('export * from "@adastra/core";');
+    // A coefficient of exp, kernels of matrix products and of state in 8 bits, errors of masks and of `chain`.
+    for (const own of [
+      ".16666543",
+      "tile_",
+      "pack_stochastic",
+      "must take at least one leaf",
+      "chain: ",
+    ]) {
+      expect(large.text).toContain(own);
+      expect(small.text).not.toContain(own);
+    }
   });
 });

@@ -19,7 +19,7 @@ import { acceptGradients, type Gradients, gradientSlot } from "./runtime/gradien
 import type { Numbers } from "./runtime/numbers.ts";
 import type { MatrixStages, Runtime } from "./runtime/parts.ts";
 import { commit, type Part, sequence } from "./runtime/sequence.ts";
-import { type Tensor, TensorClass } from "./runtime/tensor.ts";
+import { type HostMemory, type Tensor, TensorClass } from "./runtime/tensor.ts";
 import { loadLeaf, type OptimizerState, saveLeaf, startLeaf } from "./state.ts";
 import { sizeOf } from "./tree.ts";
 
@@ -58,7 +58,7 @@ export class Binding implements CompiledOptimizer {
   /** In the order of the parameters. */
   private readonly tensors: readonly Tensor[];
   private readonly tensorAt: ReadonlyMap<string, Tensor>;
-  private readonly globals: Readonly<Record<string, Float64Array>>;
+  private readonly memoryOnHost: HostMemory | undefined;
   /** The leaves of each slot of the gradient's ring, once they were handed out. */
   private readonly gradientSlots: Leaves[] = [];
   /** Whether a seed is part of the state. */
@@ -110,7 +110,7 @@ export class Binding implements CompiledOptimizer {
     this.draws = kernels.some(draws);
     this.warmUp(memory.buffer, kernels);
 
-    this.globals = globalsOf(this.plans);
+    this.memoryOnHost = runtime.hostMemory?.(this.plans);
     this.classes = classes.map(
       (each, i) =>
         new TensorClass(
@@ -119,7 +119,8 @@ export class Binding implements CompiledOptimizer {
           each.leaves,
           dtype,
           memory,
-          this.globals,
+          this.memoryOnHost,
+          runtime.inFewerBits,
         ),
     );
     this.tensorAt = new Map(
@@ -215,9 +216,9 @@ export class Binding implements CompiledOptimizer {
 
   evaluationParams(): Leaves {
     const numbers = this.numbers.at(this.steps);
-    const evaluated = this.plans.some(({ evaluation }) => evaluation !== undefined)
-      ? this.runtime.evaluate(this.executor, this.classes, numbers, this.runtime, this.layout.work)
-      : undefined;
+    const { evaluate } = this.runtime;
+    const { work } = this.layout;
+    const evaluated = evaluate?.(this.executor, this.classes, numbers, this.runtime, work);
     const leaves = this.tensors.map((tensor): [string, Leaf] => {
       const data = evaluated?.get(tensor) ?? tensor.view(PARAMS, 0).slice();
       return [tensor.leaf.path, { shape: tensor.leaf.shape, data }];
@@ -234,9 +235,7 @@ export class Binding implements CompiledOptimizer {
       count: this.steps,
       phase: this.calls,
       hyperparameters,
-      global: Object.fromEntries(
-        Object.entries(this.globals).map(([key, state]) => [key, state[0] as number]),
-      ),
+      global: this.memoryOnHost?.save() ?? {},
       ...(this.draws && { seed: this.executor.seed }),
       leaves: Object.fromEntries(
         this.tensors.map((tensor) => [tensor.leaf.path, saveLeaf(tensor)]),
@@ -250,7 +249,7 @@ export class Binding implements CompiledOptimizer {
       dtype: this.dtype,
       phases: 1 + (this.plans[0]?.before.length ?? 0),
       hyperparameters: this.numbers.keys,
-      global: Object.keys(this.globals),
+      global: Object.keys(this.memoryOnHost?.save() ?? {}),
       tensors: this.tensors,
       draws: this.draws,
     });
@@ -258,9 +257,7 @@ export class Binding implements CompiledOptimizer {
     this.steps = state.count;
     this.calls = state.phase;
     this.executor.seed = state.seed ?? 0;
-    for (const [key, global] of Object.entries(this.globals)) {
-      global[0] = state.global[key] as number;
-    }
+    this.memoryOnHost?.load(state.global);
     for (const tensor of this.tensors) {
       loadLeaf(tensor, state.leaves[tensor.leaf.path] as OptimizerState["leaves"][string]);
     }
@@ -356,32 +353,16 @@ function kernelsOfVariant({ kernel, packed }: Variant): Kernel[] {
   return [kernel, beside?.flat() ?? []].flat();
 }
 
-/** State that is one number for all tensors, at its start. */
-export function globalsOf(plans: readonly Plan[]): Record<string, Float64Array> {
-  return Object.fromEntries(
-    plans.flatMap(({ hostState }) =>
-      hostState.flatMap(({ key, scope, init }) =>
-        scope === "step" ? [[key, Float64Array.of(init)] as const] : [],
-      ),
-    ),
-  );
-}
-
 /** Bytes of state a parameter. */
 export function stateBytesOf(tensors: readonly Tensor[]): number {
   let [bytes, elements] = [0, 0];
-  for (const { owner, extent, state } of tensors) {
+  for (const { owner, extent, onHost } of tensors) {
     bytes += owner.plan.arrays.reduce(
       (sum, spec, array) => sum + owner.kept(array) * leafBytes(spec, owner.dtype, extent.size),
       0,
     );
-    const vectors = owner.plan.hostState.filter(({ scope }) => isVector(scope));
-    bytes += vectors.reduce((sum, { key }) => sum + 8 * (state[key]?.length ?? 0), 0);
+    bytes += onHost?.bytes ?? 0;
     elements += extent.size;
   }
   return elements === 0 ? 0 : bytes / elements;
-}
-
-function isVector(scope: string): boolean {
-  return scope === "row" || scope === "column";
 }

@@ -11,7 +11,7 @@
  */
 
 import { bytesOf, type ClassLayout, layOut, numbersAt } from "./arena.ts";
-import { contentsOf, GUARD, globalsOf, kernelsOf } from "./binding.ts";
+import { contentsOf, GUARD, kernelsOf } from "./binding.ts";
 import { chooseBackend } from "./codegen/backends.ts";
 import {
   type BackendMemory,
@@ -31,13 +31,15 @@ import type { LeafInfo } from "./expr/node.ts";
 import { drawsAnything, matrixStagesOf, roundsToFewerBits, verifyProgram } from "./expr/verify.ts";
 import { withStatistics } from "./inspect.ts";
 import { type Optimizer, requireOptimizer, toProgram } from "./optimizer.ts";
+import { evaluate } from "./runtime/evaluate.ts";
 import { Executor } from "./runtime/executor.ts";
 import { gradientSlot } from "./runtime/gradients.ts";
+import { hostMemory } from "./runtime/hostState.ts";
 import { Numbers } from "./runtime/numbers.ts";
 import type { MatrixStages } from "./runtime/parts.ts";
 import { RUNTIME } from "./runtime/runtime.ts";
 import { commit, type Part, sequence } from "./runtime/sequence.ts";
-import { type Tensor, TensorClass } from "./runtime/tensor.ts";
+import { type HostMemory, type Tensor, TensorClass } from "./runtime/tensor.ts";
 import {
   checkState,
   encodeBf16,
@@ -139,7 +141,7 @@ class Over implements OverOptimizer {
   private executor: Executor;
   private buffer: ArrayBuffer;
   private readonly placed: ReadonlyMap<string, Placed>;
-  private readonly globals: Readonly<Record<string, Float64Array>>;
+  private readonly memoryOnHost: HostMemory;
   private steps = 0;
   private calls = 0;
 
@@ -211,7 +213,7 @@ class Over implements OverOptimizer {
       this.executor.warmUp(kernel, layout.warmup);
     }
 
-    this.globals = globalsOf(plans);
+    this.memoryOnHost = hostMemory(plans);
     this.placed = new Map(
       planned.flatMap((each, i) =>
         each.leaves.map((leaf, index): [string, Placed] => {
@@ -225,7 +227,8 @@ class Over implements OverOptimizer {
             [leaf],
             "float32",
             this.memory,
-            this.globals,
+            this.memoryOnHost,
+            RUNTIME.inFewerBits,
           );
           return [leaf.path, { tensor: alone.tensors[0] as Tensor, bases }];
         }),
@@ -300,7 +303,7 @@ class Over implements OverOptimizer {
     this.locateAll("evaluationParams", params);
     const tensors = Array.from(this.placed.values(), ({ tensor }) => tensor);
     const classes = tensors.map(({ owner }) => owner);
-    const evaluated = RUNTIME.evaluate(this.executor, classes, numbers, RUNTIME, this.work);
+    const evaluated = evaluate(this.executor, classes, numbers, RUNTIME, this.work);
     const leaves = tensors.map((tensor) => {
       const data = evaluated.get(tensor) ?? tensor.view(PARAMS, 0).slice();
       // The arrays of a float32 optimizer.
@@ -319,9 +322,7 @@ class Over implements OverOptimizer {
       count: this.steps,
       phase: this.calls,
       hyperparameters,
-      global: Object.fromEntries(
-        Object.entries(this.globals).map(([key, state]) => [key, state[0] as number]),
-      ),
+      global: this.memoryOnHost.save(),
       leaves: Object.fromEntries(
         Array.from(this.placed, ([path, { tensor }]) => [path, saveLeaf(tensor)]),
       ),
@@ -335,7 +336,7 @@ class Over implements OverOptimizer {
       dtype: "float32",
       phases: 1 + (tensors[0]?.owner.plan.before.length ?? 0),
       hyperparameters: this.numbers.keys,
-      global: Object.keys(this.globals),
+      global: Object.keys(this.memoryOnHost.save()),
       tensors,
       draws: false,
     });
@@ -343,9 +344,7 @@ class Over implements OverOptimizer {
     this.numbers.restore("load", state.hyperparameters);
     this.steps = state.count;
     this.calls = state.phase;
-    for (const [key, global] of Object.entries(this.globals)) {
-      global[0] = state.global[key] as number;
-    }
+    this.memoryOnHost.load(state.global);
     for (const tensor of tensors) {
       loadLeaf(tensor, state.leaves[tensor.leaf.path] as OptimizerState["leaves"][string]);
     }

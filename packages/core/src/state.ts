@@ -8,10 +8,10 @@ import { kindOf, show } from "./errors.ts";
 import { bf16Operations } from "./expr/bf16.ts";
 import { blocksOf } from "./expr/int8.ts";
 import type { LeafInfo } from "./expr/node.ts";
-import type { StoredArray, Tensor } from "./runtime/tensor.ts";
+import type { HostLeafState, StoredArray, Tensor } from "./runtime/tensor.ts";
 import { isNumericArray, sizeOf } from "./tree.ts";
 
-export interface LeafState {
+export interface LeafState extends HostLeafState {
   readonly shape: readonly number[];
   /** Steps this leaf took part in. */
   readonly count: number;
@@ -21,12 +21,6 @@ export interface LeafState {
    * numbers in 8 bits as two arrays, their codes and the scales of their blocks.
    */
   readonly arrays: Readonly<Record<string, readonly StoredArray[]>>;
-  /** Per-tensor state by key. */
-  readonly tensor: Readonly<Record<string, number>>;
-  /** State of rows and of columns by key. */
-  readonly vectors: Readonly<Record<string, Float64Array>>;
-  /** Queued per-tensor values, oldest first. */
-  readonly queues: readonly (readonly number[])[];
 }
 
 export interface OptimizerState {
@@ -121,18 +115,7 @@ export function saveLeaf(tensor: Tensor): LeafState {
     count,
     params: tensor.view(PARAMS, 0).slice(),
     arrays,
-    tensor: Object.fromEntries(
-      keysOf(tensor, "tensor").map((key) => [key, tensor.state[key]?.[0] as number]),
-    ),
-    vectors: Object.fromEntries(
-      [...keysOf(tensor, "row"), ...keysOf(tensor, "column")].map((key) => [
-        key,
-        (tensor.state[key] as Float64Array).slice(),
-      ]),
-    ),
-    queues: tensor.queues.map((queue) =>
-      Array.from(queue, (_, i) => queue[(count + 1 + i) % queue.length] as number),
-    ),
+    ...(tensor.onHost?.save(count) ?? { tensor: {}, vectors: {}, queues: [] }),
   };
 }
 
@@ -151,25 +134,7 @@ export function loadLeaf(tensor: Tensor, saved: LeafState): void {
       });
     }
   });
-  for (const [key, value] of Object.entries(saved.tensor)) {
-    tensor.state[key]?.fill(value);
-  }
-  for (const [key, values] of Object.entries(saved.vectors)) {
-    tensor.state[key]?.set(values);
-  }
-  saved.queues.forEach((queue, index) => {
-    const ring = tensor.queues[index] as Float64Array;
-    queue.forEach((value, i) => {
-      ring[(saved.count + 1 + i) % ring.length] = value;
-    });
-  });
-}
-
-function keysOf(
-  { owner }: Pick<TensorShape, "owner">,
-  scope: "tensor" | "row" | "column",
-): string[] {
-  return owner.plan.hostState.filter((each) => each.scope === scope).map(({ key }) => key);
+  tensor.onHost?.load(saved, saved.count);
 }
 
 /** Refuses a value that is not as expected; `at` says where it was found. */
@@ -185,8 +150,8 @@ function form(expected: string, isSo: (value: unknown) => boolean): Form {
   };
 }
 
-const ABSENT: Form = form("absent", (value) => value === undefined);
-const NUMBER: Form = form("a number", (value) => typeof value === "number");
+const ABSENT: Form = /* @__PURE__ */ form("absent", (value) => value === undefined);
+const NUMBER: Form = /* @__PURE__ */ form("a number", (value) => typeof value === "number");
 
 function exactly(expected: string | number): Form {
   return form(show(expected), (value) => value === expected);
@@ -263,7 +228,10 @@ export function checkState(where: string, state: OptimizerState, shape: StateSha
       count: countUpTo(state.count),
       params: numbers(size),
       arrays: members(Object.fromEntries(kept)),
-      tensor: each(keysOf({ owner }, "tensor"), number),
+      tensor: each(
+        hostState.flatMap(({ key, scope }) => (scope === "tensor" ? [key] : [])),
+        number,
+      ),
       vectors: members(Object.fromEntries(vectors)),
       queues: members(queues.map(({ length }) => members(Array.from({ length }, number)))),
     });

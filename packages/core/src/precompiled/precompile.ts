@@ -12,6 +12,7 @@ import { type Optimizer, toProgram } from "../optimizer.ts";
 import { adam, adamw } from "../optimizers/adam.ts";
 import { adashift } from "../optimizers/adashift.ts";
 import { sgd } from "../optimizers/sgd.ts";
+import { hostMemory } from "../runtime/hostState.ts";
 import type { Runtime } from "../runtime/parts.ts";
 import { refreshed } from "../runtime/refresh.ts";
 import type { Precompiled } from "./precompiled.ts";
@@ -70,9 +71,14 @@ function runtimeOf(full: Plan): Partial<Runtime> {
   requireSmall(name, step.shared.length === 0, "reductions over all tensors");
   requireSmall(name, before.length === 0 && evaluation === undefined, "phases");
   requireSmall(name, !kernelsOf([full]).some(draws), "draws");
-  requireSmall(name, !full.arrays.some(({ format }) => format === "int8"), "state in 8 bits");
+  requireSmall(
+    name,
+    full.arrays.every(({ format }) => format === undefined),
+    "arrays in fewer bits",
+  );
   const windows = step.passes.some(({ refresh }) => refresh !== undefined);
-  return windows ? { refreshed } : {};
+  const keeps = full.hostState.length + step.host.queues.length > 0;
+  return { ...(keeps && { hostMemory }), ...(windows && { refreshed }) };
 }
 
 function requireSmall(name: string, ok: boolean, what: string): void {

@@ -5,13 +5,12 @@ import type { HostValues } from "../codegen/host.ts";
 import {
   type BackendMemory,
   type DType,
-  draws,
   foldPartials,
   type Kernel,
   type LoadedKernel,
   startPartials,
 } from "../codegen/kernel.ts";
-import { EVALUATED, type Stream, type Variant } from "../codegen/passes.ts";
+import { EVALUATED, type Stream } from "../codegen/passes.ts";
 import type { PassCall, Piece, Range, RunMatrixStage, Runner, Runtime } from "./parts.ts";
 import type { Tensor } from "./tensor.ts";
 
@@ -68,9 +67,7 @@ export class Executor implements Runner {
     if (pass.steady.kernel.stores.length + pass.reductions.length === 0) {
       return;
     }
-    if (drawsIn(pass.steady)) {
-      this.key = first.drawKey(this.runtime.keyOf, this.seed, phase);
-    }
+    this.key = this.runtime.keyOfCall?.(call, this.seed) ?? 0;
     if (pass.perRow || call.ranges !== undefined) {
       this.runtime.runRows(this, call);
       return;
@@ -188,9 +185,4 @@ export class Executor implements Runner {
     }
     numbersAt(this.memory, this.dtype, scratch, WARMUP_ELEMENTS).fill(0);
   }
-}
-
-/** Whether a pass draws: in its kernel, or to round what it keeps. */
-function drawsIn({ kernel, packed = [] }: Variant): boolean {
-  return draws(kernel) || packed.some(({ pack }) => pack !== undefined && draws(pack));
 }

@@ -9,6 +9,7 @@ import { saltOf } from "../expr/draw.ts";
 import { BLOCK, factorOf, packed, scaleOf, spanOf } from "../expr/int8.ts";
 import { encodeBf16 } from "../state.ts";
 import type { Packing, Piece, Runner } from "./parts.ts";
+import { scalesOf } from "./stored.ts";
 import type { Tensor } from "./tensor.ts";
 
 export const PACKING: Packing = {
@@ -78,7 +79,7 @@ function unpackArray(
 ): void {
   const loaded = runner.loadedOf(unpack);
   const { frame } = loaded;
-  const scales = tensor.scales(array, 0);
+  const scales = scalesOf(tensor, array, 0);
   const codes = tensor.owner.address(array, 0, tensor.extent.start + first);
   for (let at = 0; at < count; at += BLOCK) {
     const scale = scales[(first + at) / BLOCK] as number;
@@ -106,7 +107,7 @@ function packArray(
   const loaded = runner.loadedOf(pack);
   const { frame } = loaded;
   const { buffer } = tensor.owner.memory;
-  const scales = tensor.scales(array, 0);
+  const scales = scalesOf(tensor, array, 0);
   const codes = tensor.owner.address(array, 0, tensor.extent.start + first);
   for (let at = 0; at < count; at += BLOCK) {
     const size = Math.min(BLOCK, count - at);

@@ -2,12 +2,12 @@
 
 import type { HostRunner, HostValues, Matrix } from "../codegen/host.ts";
 import type { BackendMemory, DType, Kernel, LoadedKernel } from "../codegen/kernel.ts";
-import type { MatrixStage, Pass, PhasePlan, Variant } from "../codegen/passes.ts";
+import type { MatrixStage, Pass, PhasePlan, Plan, Variant } from "../codegen/passes.ts";
 import type { NumericArray } from "../contracts.ts";
 import type { Brought, LeafInfo } from "../expr/node.ts";
 import type { Statistics } from "../inspect.ts";
 import type { Encoder, OptimizerState, StateShape } from "../state.ts";
-import type { Tensor, TensorClass } from "./tensor.ts";
+import type { HostMemory, StoredView, Tensor, TensorClass } from "./tensor.ts";
 
 /** A pass over neighbouring tensors at the same step number. */
 export interface PassCall {
@@ -112,22 +112,26 @@ export interface Inspection {
 export interface Runtime {
   /** The host's part between passes. */
   readonly runHost: HostRunner;
+  /** What the host keeps from step to step; absent where no plan keeps anything there. */
+  readonly hostMemory?: (plans: readonly Plan[]) => HostMemory;
   /** The order of passes where some reduce over all tensors. */
   readonly levelByLevel: (parts: readonly Part[], runHost: HostRunner) => Generator<PassCall, void>;
   /** A pass that reads or reduces rows and columns. */
   readonly runRows: (runner: Runner, call: PassCall) => void;
   /** Which elements of a range run which variant of a pass that has windows. */
   readonly refreshed: (pass: Pass, tensor: Tensor, range: Range) => readonly Piece[];
-  /** The key of the draws of a call. */
-  readonly keyOf: (seed: number, path: string, t: number, call: number) => number;
-  /** The parameters to evaluate with, where a phase of the plan makes them. */
-  readonly evaluate: (
+  /** The key of the draws of a call; absent where no plan draws. */
+  readonly keyOfCall?: (call: PassCall, seed: number) => number;
+  /** The parameters to evaluate with, where a phase of the plan makes them; absent where none does. */
+  readonly evaluate?: (
     runner: Runner,
     classes: readonly TensorClass[],
     numbers: Readonly<Record<string, number>>,
     runtime: Pick<Runtime, "runHost" | "levelByLevel">,
     work: number,
   ) => ReadonlyMap<Tensor, NumericArray>;
+  /** Arrays that are kept in fewer bits; absent where there are none. */
+  readonly inFewerBits?: StoredView;
   /** Where state starts that is kept in fewer bits. */
   readonly encode: Encoder;
   /** A piece of a pass over arrays that are kept in 8 bits; absent where there are none. */

@@ -5,7 +5,7 @@
  * tensors' values before asking for the next, at once on a processor, or after waiting for a device.
  */
 
-import { type HostRunner, valuesAt } from "../codegen/host.ts";
+import type { HostRunner } from "../codegen/host.ts";
 import { reductionIdentity } from "../codegen/kernel.ts";
 import type { Pass, PhasePlan, SharedReduction } from "../codegen/passes.ts";
 import type { Part, PassCall, Runtime } from "./parts.ts";
@@ -41,17 +41,12 @@ function fillIn(phase: PhasePlan, tensor: Tensor, numbers: StepNumbers): void {
   const values = tensor.valuesOf(phase);
   const t = tensor.count + 1;
   for (const { name, slot } of phase.host.inputs) {
-    const kept = tensor.state[name];
-    if (kept !== undefined) {
-      valuesAt(values, slot).set(kept);
-    } else {
-      values.numbers[slot] = name === "t" ? t : (numbers[name] as number);
+    const number = name === "t" ? t : numbers[name];
+    if (number !== undefined) {
+      values.numbers[slot] = number;
     }
   }
-  for (const { slot, queue, steps } of phase.host.delays) {
-    const ring = tensor.queues[queue] as Float64Array;
-    values.numbers[slot] = ring[(t - steps + ring.length) % ring.length] as number;
-  }
+  tensor.onHost?.recall(phase, values, t);
 }
 
 /** All passes of one run of tensors, then the next: its numbers stay in the cache. */
@@ -174,26 +169,7 @@ export function commit(parts: readonly Part[], counts: boolean): void {
   const written = new Set<Float64Array>();
   for (const { phase, active } of parts) {
     for (const tensor of active) {
-      const values = tensor.valuesOf(phase);
-      const t = tensor.count + 1;
-      phase.host.queues.forEach(({ source }, index) => {
-        const ring = tensor.queues[index] as Float64Array;
-        ring[t % ring.length] = values.numbers[source] as number;
-      });
-      // What is next was computed into places of its own: no state is read after it is written.
-      for (const { key, slot } of phase.next) {
-        const state = tensor.state[key] as Float64Array;
-        // One number for all tensors is that of the first that takes part.
-        if (!written.has(state)) {
-          const next = valuesAt(values, slot);
-          if (next.length === state.length) {
-            state.set(next);
-          } else {
-            state.fill(next[0] as number);
-          }
-          written.add(state);
-        }
-      }
+      tensor.onHost?.keep(phase, tensor.valuesOf(phase), tensor.count + 1, written);
       tensor.count += counts ? 1 : 0;
     }
   }

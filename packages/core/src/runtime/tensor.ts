@@ -1,6 +1,6 @@
 /** A leaf while it trains: where its numbers lie, its step number, and what the host keeps for it. */
 
-import { bytesOf, type ClassLayout, codeBytes, type Extent, numbersAt, widthOf } from "../arena.ts";
+import { bytesOf, type ClassLayout, type Extent, numbersAt, widthOf } from "../arena.ts";
 import { allocateValues, type HostValues, type Matrix } from "../codegen/host.ts";
 import type { BackendMemory, DType } from "../codegen/kernel.ts";
 import {
@@ -12,13 +12,37 @@ import {
   type Stream,
 } from "../codegen/passes.ts";
 import type { NumericArray } from "../contracts.ts";
-import { blocksOf } from "../expr/int8.ts";
 import { type LeafInfo, matrixOf } from "../expr/node.ts";
 
-type KeyOf = (seed: number, path: string, t: number, call: number) => number;
+/** What is saved of a tensor's state on the host. */
+export interface HostLeafState {
+  /** Per-tensor state by key. */
+  readonly tensor: Readonly<Record<string, number>>;
+  /** State of rows and of columns by key. */
+  readonly vectors: Readonly<Record<string, Float64Array>>;
+  /** Queued per-tensor values, oldest first. */
+  readonly queues: readonly (readonly number[])[];
+}
 
-/** State that is one number for all tensors, by key: the same arrays for every tensor. */
-export type GlobalState = Readonly<Record<string, Float64Array>>;
+/** What the host keeps of a tensor from step to step. */
+export interface KeptOnHost {
+  /** Of what it keeps for rows and columns. */
+  readonly bytes: number;
+  /** Writes what a phase of step t reads of it into the tensor's values. */
+  recall(phase: PhasePlan, values: HostValues, t: number): void;
+  /** Takes what a phase of step t made: state in `written` stays, and what is taken joins it. */
+  keep(phase: PhasePlan, values: HostValues, t: number, written: Set<Float64Array>): void;
+  save(count: number): HostLeafState;
+  load(saved: HostLeafState, count: number): void;
+}
+
+/** What the host keeps of all tensors: a number in all by key, and something of each. */
+export interface HostMemory {
+  /** The numbers in all. */
+  save(): Readonly<Record<string, number>>;
+  load(saved: Readonly<Record<string, number>>): void;
+  start(plan: Plan, matrix: Matrix): KeptOnHost;
+}
 
 /** Leaves that run the same plan, in the memory that they share. */
 export class TensorClass {
@@ -27,6 +51,8 @@ export class TensorClass {
   readonly dtype: DType;
   readonly memory: BackendMemory;
   readonly tensors: readonly Tensor[];
+  /** Absent where every array is in the dtype. */
+  readonly inFewerBits: StoredView | undefined;
 
   constructor(
     plan: Plan,
@@ -34,14 +60,16 @@ export class TensorClass {
     leaves: readonly LeafInfo[],
     dtype: DType,
     memory: BackendMemory,
-    globals: GlobalState,
+    memoryOnHost: HostMemory | undefined,
+    inFewerBits: StoredView | undefined,
   ) {
+    this.inFewerBits = inFewerBits;
     this.plan = plan;
     this.layout = layout;
     this.dtype = dtype;
     this.memory = memory;
     this.tensors = leaves.map(
-      (leaf, index) => new Tensor(this, leaf, index, layout.extents[index] as Extent, globals),
+      (leaf, index) => new Tensor(this, leaf, index, layout.extents[index] as Extent, memoryOnHost),
     );
   }
 
@@ -68,6 +96,13 @@ export class TensorClass {
 /** Numbers, or what is kept of them in fewer bits. */
 export type StoredArray = NumericArray | Uint16Array | Uint8Array;
 
+/** What is kept of an array's slot in fewer bits; nothing of one in the dtype. */
+export type StoredView = (
+  tensor: Tensor,
+  array: number,
+  slot: number,
+) => readonly StoredArray[] | undefined;
+
 export class Tensor {
   readonly owner: TensorClass;
   readonly leaf: LeafInfo;
@@ -77,10 +112,8 @@ export class Tensor {
   readonly matrix: Matrix;
   /** Steps it took part in. */
   count = 0;
-  /** State on the host, by key. */
-  readonly state: Readonly<Record<string, Float64Array>>;
-  /** Numbers of earlier steps, each a ring by step number. */
-  readonly queues: readonly Float64Array[];
+  /** Absent where no plan keeps anything on the host. */
+  readonly onHost: KeptOnHost | undefined;
   private readonly values = new Map<PhasePlan, HostValues>();
 
   constructor(
@@ -88,23 +121,19 @@ export class Tensor {
     leaf: LeafInfo,
     index: number,
     extent: Extent,
-    globals: GlobalState,
+    memoryOnHost: HostMemory | undefined,
   ) {
     this.owner = owner;
     this.leaf = leaf;
     this.index = index;
     this.extent = extent;
     this.matrix = matrixOf(leaf.shape);
-    const { rows, columns } = this.matrix;
-    this.state = Object.fromEntries(
-      owner.plan.hostState.map(({ key, scope, init }) => [
-        key,
-        scope === "step"
-          ? (globals[key] as Float64Array)
-          : new Float64Array({ tensor: 1, row: rows, column: columns }[scope]).fill(init),
-      ]),
-    );
-    this.queues = owner.plan.step.host.queues.map(({ length }) => new Float64Array(length));
+    this.onHost = memoryOnHost?.start(owner.plan, this.matrix);
+  }
+
+  /** What is queued of it, for whoever checks a state. */
+  get queues(): readonly { readonly length: number }[] {
+    return this.owner.plan.step.host.queues;
   }
 
   /** Byte address from which a kernel's stream runs in step t, at one of its elements: of columns, the number of the element's own. */
@@ -128,33 +157,9 @@ export class Tensor {
     return values;
   }
 
-  /** The key of the draws of a call, by `keyOf` of `expr/draw.ts`, which whoever runs draws brings. */
-  drawKey(keyOf: KeyOf, seed: number, phase: PhasePlan): number {
-    const { before } = this.owner.plan;
-    return keyOf(seed, this.leaf.path, this.count + 1, before.indexOf(phase) + 1);
-  }
-
-  /** An array's slot as it is kept: bfloat16 by their bits; of 8 bits the codes, then the scales of the blocks. */
+  /** An array's slot as it is kept: views on its numbers, or on what is kept of them in fewer bits. */
   stored(array: number, slot: number): readonly StoredArray[] {
-    const { buffer } = this.owner.memory;
-    const { start, size } = this.extent;
-    const at = this.owner.address(array, slot, start);
-    switch (this.owner.plan.arrays[array]?.format) {
-      case "bf16":
-        return [new Uint16Array(buffer, at, size)];
-      case "int8":
-        return [new Uint8Array(buffer, at, size), this.scales(array, slot)];
-      default:
-        return [this.view(array, slot)];
-    }
-  }
-
-  /** The scales of an array in 8 bits, one a block. */
-  scales(array: number, slot: number): Float32Array {
-    const { owner, extent } = this;
-    const codes = owner.address(array, slot, 0);
-    const at = codes + codeBytes(owner.layout.elements) + 4 * extent.block;
-    return new Float32Array(owner.memory.buffer, at, blocksOf(extent.size));
+    return this.owner.inFewerBits?.(this, array, slot) ?? [this.view(array, slot)];
   }
 
   /** An array's slot, as a view on the memory; of an array in the dtype. */

@@ -9,7 +9,7 @@
  */
 
 import { type ClassLayout, layOut } from "../arena.ts";
-import { contentsOf, GUARD, globalsOf, kernelsOf, stateBytesOf } from "../binding.ts";
+import { contentsOf, GUARD, kernelsOf, stateBytesOf } from "../binding.ts";
 import { runHost, valuesAt } from "../codegen/host.ts";
 import { draws, type Kernel, reductionIdentity } from "../codegen/kernel.ts";
 import { EVALUATED, GRADIENT, PARAMS, type Plan, type Stream } from "../codegen/passes.ts";
@@ -18,18 +18,20 @@ import { specialise } from "../codegen/specialise.ts";
 import type { Changes, CompileOptions, StepOptions, StepResult } from "../compiledOptimizer.ts";
 import type { Leaf, Leaves } from "../contracts.ts";
 import { NonFiniteError, requireNonFinite, requireSeed, requireThat } from "../errors.ts";
-import { keyOf } from "../expr/draw.ts";
 import { drawsAnything, keepsEightBits, matrixStagesOf, verifyProgram } from "../expr/verify.ts";
 import { withStatistics } from "../inspect.ts";
 import { type Optimizer, requireOptimizer, toProgram } from "../optimizer.ts";
+import { drawKey } from "../runtime/draws.ts";
 import { acceptGradients, type Gradients, gradientSlot } from "../runtime/gradients.ts";
+import { hostMemory } from "../runtime/hostState.ts";
 import { allOf, probedBy, probeOf, recordStep, requireInspect } from "../runtime/inspection.ts";
 import { Numbers } from "../runtime/numbers.ts";
 import type { Piece, Range } from "../runtime/parts.ts";
 import { refreshed } from "../runtime/refresh.ts";
 import { rowsOf } from "../runtime/rows.ts";
 import { commit, levelByLevel, type Part, type PassCall, sequence } from "../runtime/sequence.ts";
-import { type Tensor, TensorClass } from "../runtime/tensor.ts";
+import { inFewerBits } from "../runtime/stored.ts";
+import { type HostMemory, type Tensor, TensorClass } from "../runtime/tensor.ts";
 import {
   checkState,
   encodeBf16,
@@ -143,8 +145,8 @@ export async function compileOnDevice(
     leaves: each.leaves.map((index) => infos[index] as (typeof infos)[number]),
   }));
   const plans = planned.map((each) => each.plan);
-  const globals = globalsOf(plans);
-  const arenas = planned.map((each) => new GpuArena(each.plan, each.leaves, globals));
+  const memoryOnHost = hostMemory(plans);
+  const arenas = planned.map((each) => new GpuArena(each.plan, each.leaves, memoryOnHost));
   const executor = await createGpuExecutor(device, {
     kernels: kernelsOf(plans),
     arenas: arenas.map(({ bytes }) => bytes),
@@ -152,7 +154,7 @@ export async function compileOnDevice(
   const bound = new Bound(optimizer.name, executor, arenas, Object.keys(leaves), {
     numbers,
     nonFinite,
-    globals,
+    memoryOnHost,
     seed: drawsAnything(program) ? seed : undefined,
   });
   for (const tensor of bound.tensors) {
@@ -173,7 +175,7 @@ class GpuArena {
   constructor(
     classPlan: Plan,
     leaves: ConstructorParameters<typeof TensorClass>[2],
-    globals: ConstructorParameters<typeof TensorClass>[5],
+    memoryOnHost: HostMemory,
   ) {
     const { classes, bytes } = layOut([contentsOf(classPlan, leaves)], "float32", 0);
     const layout = classes[0] as ClassLayout;
@@ -186,7 +188,15 @@ class GpuArena {
         return bufferOf();
       },
     };
-    this.tensors = new TensorClass(classPlan, layout, leaves, "float32", memory, globals);
+    this.tensors = new TensorClass(
+      classPlan,
+      layout,
+      leaves,
+      "float32",
+      memory,
+      memoryOnHost,
+      inFewerBits,
+    );
   }
 
   /** All numbers, as they stand here. */
@@ -202,7 +212,7 @@ class GpuArena {
 interface Surroundings {
   readonly numbers: Numbers;
   readonly nonFinite: "propagate" | "skip" | "throw";
-  readonly globals: Readonly<Record<string, Float64Array>>;
+  readonly memoryOnHost: HostMemory;
   /** Of draws; undefined where there are none. */
   readonly seed: number | undefined;
 }
@@ -380,7 +390,7 @@ class Bound implements GpuOptimizer {
       }),
     );
     const { learningRate: _, ...hyperparameters } = this.hyperparameters;
-    const { globals } = this.surroundings;
+    const { memoryOnHost } = this.surroundings;
     const state: OptimizerState = {
       format: "adastra-optimizer/2",
       optimizer: this.name,
@@ -388,9 +398,7 @@ class Bound implements GpuOptimizer {
       count: this.steps,
       phase: this.calls,
       hyperparameters,
-      global: Object.fromEntries(
-        Object.entries(globals).map(([key, value]) => [key, value[0] as number]),
-      ),
+      global: memoryOnHost.save(),
       ...(this.seed !== undefined && { seed: this.seed }),
       leaves: Object.fromEntries(
         this.tensors.map((tensor) => [tensor.leaf.path, saveLeaf(tensor)]),
@@ -401,13 +409,13 @@ class Bound implements GpuOptimizer {
   }
 
   async load(state: OptimizerState): Promise<void> {
-    const { numbers, globals } = this.surroundings;
+    const { numbers, memoryOnHost } = this.surroundings;
     checkState("load", state, {
       optimizer: this.name,
       dtype: "float32",
       phases: 1 + (this.arenas[0]?.tensors.plan.before.length ?? 0),
       hyperparameters: numbers.keys,
-      global: Object.keys(globals),
+      global: Object.keys(memoryOnHost.save()),
       tensors: this.tensors,
       draws: this.seed !== undefined,
     });
@@ -415,9 +423,7 @@ class Bound implements GpuOptimizer {
     this.steps = state.count;
     this.calls = state.phase;
     this.seed = state.seed;
-    for (const [key, global] of Object.entries(globals)) {
-      global[0] = state.global[key] as number;
-    }
+    memoryOnHost.load(state.global);
     for (const tensor of this.tensors) {
       loadLeaf(tensor, state.leaves[tensor.leaf.path] as OptimizerState["leaves"][string]);
     }
@@ -459,7 +465,7 @@ class Bound implements GpuOptimizer {
         this.executor.write(beside, owner.layout.columns[index] as number, arena);
       });
     }
-    const key = draws(pass.steady.kernel) ? first.drawKey(keyOf, this.seed ?? 0, phase) : 0;
+    const key = draws(pass.steady.kernel) ? drawKey(first, this.seed ?? 0, phase) : 0;
     const rowOf: number[] = [];
     for (const range of ranges) {
       const { row } = range;
