@@ -189,10 +189,7 @@ function verifyNode(program: Program, e: Expr): void {
       if (scopeOf(e) !== "element") {
         fail(program, `\`${e.op}\` must run over elements, got ${scopeOf(e)} scope`);
       }
-      operands(e).forEach((operand) => {
-        requireNumber(program, operand, `an operand of \`${e.op}\``);
-      });
-      return;
+      return requireNumbers(program, e);
     case "pow":
       if (e.program === undefined && scopeOf(e) === "element") {
         fail(
@@ -200,10 +197,7 @@ function verifyNode(program: Program, e: Expr): void {
           "a power over elements must bring its program, got none; build it with `pow`",
         );
       }
-      operands(e).forEach((operand) => {
-        requireNumber(program, operand, "an operand of `pow`");
-      });
-      return;
+      return requireNumbers(program, e);
     case "newtonSchulz":
       if (!e.coefficients.every((each) => each.length === 3 && each.every(Number.isFinite))) {
         fail(
@@ -235,9 +229,13 @@ function verifyNode(program: Program, e: Expr): void {
       requireNumber(program, e.a, "a windowed value");
       return;
     default:
-      for (const operand of operands(e)) {
-        requireNumber(program, operand, `an operand of \`${e.op}\``);
-      }
+      requireNumbers(program, e);
+  }
+}
+
+function requireNumbers(program: Program, e: Expr): void {
+  for (const operand of operands(e)) {
+    requireNumber(program, operand, `an operand of \`${e.op}\``);
   }
 }
 
