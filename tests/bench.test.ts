@@ -85,7 +85,12 @@ describe("benchmarks", () => {
       "packages/lab/bin/adastra.mjs",
       "bench",
       "gradient",
-      ...["--models", "mlp", "--threads", "1", "--rounds", "1"],
+      "--models",
+      "mlp",
+      "--threads",
+      "1",
+      "--rounds",
+      "1",
     );
     const { models } = JSON.parse(output) as {
       models: readonly { checks: readonly unknown[]; rows: readonly { key: string }[] }[];
