@@ -86,21 +86,25 @@ type Kind =
   | "gradientFourths"
   | "products";
 
-export type Reduced = Readonly<Partial<Record<Kind, number>>>;
+/** Places of sums and maxima, by value and kind. */
+export type Places = Readonly<Record<string, Readonly<Partial<Record<Kind, number>>>>>;
 
-/** Where what the program of `withStatistics` calls `key` stands in a reading. */
+/** What the program of `withStatistics` reduces as `key`. */
 export function placeOf(key: string): readonly [name: string, kind: Kind] {
   const space = key.indexOf(" ");
   // Keys are made of a kind, a space and a name.
   return [key.slice(space + 1), key.slice(0, space) as Kind];
 }
 
-/** Sums and maxima of one tensor as its probes leave them, by value and kind. */
+/** Sums and maxima of one tensor as its probes leave them. */
 export interface Reading {
   readonly path: string;
   readonly elements: number;
   readonly sampled: number;
-  readonly reduced: Readonly<Record<string, Reduced>>;
+  /** Where they stand in `numbers`, counted from `from` on. */
+  readonly places: Places;
+  readonly numbers: readonly number[];
+  readonly from: number;
 }
 
 /** Powers of two, so that scaling is exact. */
@@ -158,36 +162,70 @@ function isV(name: string): boolean {
 
 /** The statistics of a step from what its tensors reduced; made once they are read. */
 export function statisticsOf(read: () => readonly Reading[]): Statistics {
-  const readings = once(read);
-  const tensors = once(() =>
-    Object.fromEntries(readings().map((reading) => [reading.path, finish([reading])])),
-  );
-  const model = once(() => finish(readings()));
-  return {
-    get tensors() {
-      return tensors();
-    },
-    get model() {
-      return model();
-    },
-  };
+  return new StepStatistics(read);
 }
 
-function once<T>(make: () => T): () => T {
-  let made: { readonly value: T } | undefined;
-  return () => (made ??= { value: make() }).value;
+class StepStatistics implements Statistics {
+  declare readonly tensors: Statistics["tensors"];
+  declare readonly model: TensorStatistics;
+  readonly #read: () => readonly Reading[];
+  #readings: readonly Reading[] | undefined;
+  #tensors: Statistics["tensors"] | undefined;
+  #model: TensorStatistics | undefined;
+
+  constructor(read: () => readonly Reading[]) {
+    this.#read = read;
+    Object.defineProperty(this, "tensors", TENSORS);
+    Object.defineProperty(this, "model", MODEL);
+  }
+
+  get readings(): readonly Reading[] {
+    this.#readings ??= this.#read();
+    return this.#readings;
+  }
+
+  makeTensors(): Statistics["tensors"] {
+    this.#tensors ??= Object.fromEntries(
+      this.readings.map((reading) => [reading.path, finish([reading])]),
+    );
+    return this.#tensors;
+  }
+
+  makeModel(): TensorStatistics {
+    this.#model ??= finish(this.readings);
+    return this.#model;
+  }
 }
+
+// Of each object's own, so that it compares, clones and prints as what it holds; and the same functions for all: with
+// functions of its own each object would have a hidden class of its own, which costs four times as much.
+const TENSORS = {
+  enumerable: true,
+  get(this: StepStatistics): Statistics["tensors"] {
+    return this.makeTensors();
+  },
+};
+
+const MODEL = {
+  enumerable: true,
+  get(this: StepStatistics): TensorStatistics {
+    return this.makeModel();
+  },
+};
 
 /** Statistics over the elements of some tensors together. */
 function finish(readings: readonly Reading[]): TensorStatistics {
-  const names = new Set(
-    readings.flatMap(({ reduced }) =>
-      Object.keys(reduced).filter((name) => reduced[name]?.sum !== undefined),
-    ),
-  );
   const gradient = magnitude(readings, "gradient", GRADIENT_SCALE);
   const parameter = magnitude(readings, "parameter", 1);
   const update = magnitude(readings, "update", 1);
+  const values: Record<string, ValueStatistics> = {};
+  for (const places of new Set(readings.map((reading) => reading.places))) {
+    for (const name of Object.keys(places)) {
+      if (places[name]?.sum !== undefined) {
+        values[name] ??= distribution(readings, name);
+      }
+    }
+  }
   return {
     elements: countOf(readings),
     sampled: readings.reduce((count, { sampled }) => count + sampled, 0),
@@ -196,7 +234,7 @@ function finish(readings: readonly Reading[]): TensorStatistics {
     update,
     updateRatio: update.rms / parameter.rms,
     stepSize: update.rms / gradient.rms,
-    values: Object.fromEntries(Array.from(names, (name) => [name, distribution(readings, name)])),
+    values,
   };
 }
 
@@ -212,19 +250,21 @@ function magnitude(readings: readonly Reading[], name: string, scale: number): M
 
 /** Of a named value, over the tensors that have it. */
 function distribution(all: readonly Reading[], name: string): ValueStatistics {
-  const readings = all.filter(({ reduced }) => reduced[name]?.sum !== undefined);
+  const readings = all.filter(({ places }) => places[name]?.sum !== undefined);
   const scale = isV(name) ? V_SCALE : 1;
-  const mean = (kind: Kind): number => total(readings, kind, name) / countOf(readings);
-  const correlated = readings.every(({ reduced }) => reduced[name]?.products !== undefined);
+  const count = countOf(readings);
+  const mean = (kind: Kind): number => total(readings, kind, name) / count;
+  const correlated = readings.every(({ places }) => places[name]?.products !== undefined);
+  const [first, second] = [mean("sum"), mean("sumOfSquares")];
   return {
-    mean: mean("sum") / scale,
-    rms: Math.sqrt(mean("sumOfSquares")) / scale,
+    mean: first / scale,
+    rms: Math.sqrt(second) / scale,
     min: -total(readings, "min", name),
     max: total(readings, "max", name),
     ...(correlated && {
       correlation: pearson(
         { mean: mean("gradientSquares"), square: mean("gradientFourths") },
-        { mean: mean("sum"), square: mean("sumOfSquares") },
+        { mean: first, square: second },
         mean("products"),
       ),
     }),
@@ -234,15 +274,19 @@ function distribution(all: readonly Reading[], name: string): ValueStatistics {
 function total(readings: readonly Reading[], kind: Kind, name: string): number {
   const isMaximum = kind === "largest" || kind === "max" || kind === "min";
   let result = isMaximum ? Number.NEGATIVE_INFINITY : 0;
-  for (const { reduced } of readings) {
-    const x = reduced[name]?.[kind] as number;
+  for (const { places, numbers, from } of readings) {
+    const x = numbers[from + (places[name]?.[kind] as number)] as number;
     result = isMaximum ? Math.max(result, x) : result + x;
   }
   return result;
 }
 
 function countOf(readings: readonly Reading[]): number {
-  return readings.reduce((count, { elements }) => count + elements, 0);
+  let count = 0;
+  for (const { elements } of readings) {
+    count += elements;
+  }
+  return count;
 }
 
 /** The share of a mean square that a variance must exceed: its terms are rounded to 2⁻²⁴ of themselves in float32. */

@@ -99,12 +99,18 @@ export interface PhasePlan {
   readonly shared: readonly SharedReduction[];
   /** State on the host, and where its next value stands. */
   readonly next: readonly { readonly key: string; readonly slot: Slot }[];
-  /** What is inspected, and where it stands: once a probe has run if probes reduce it, else after the last pass. */
-  readonly inspect: readonly {
-    readonly name: string;
-    readonly slot: Slot;
-    readonly isProbed: boolean;
-  }[];
+  /** What is inspected, and where it stands: as soon as a probe has reduced it, else after the last pass. */
+  readonly inspect: readonly { readonly name: string; readonly slot: Slot }[];
+  /** What an inspected step keeps of a tensor; absent where nothing is inspected. */
+  readonly row?: InspectedRow;
+}
+
+/** Numbers of what is inspected, one after the other. */
+export interface InspectedRow {
+  /** How many probes reduce, in slots 0, 1, … */
+  readonly probed: number;
+  /** Slots of the others. */
+  readonly onHost: readonly Slot[];
 }
 
 /** State that the host keeps. */

@@ -349,10 +349,13 @@ class PhasePlanner {
       return this.oldReads(work, cuts);
     });
 
-    /** Whether the host computes some of what is inspected, tensor by tensor. */
-    const onHost = Object.values(inspect).some((e) => !probed.has(e));
     const neededIn = demand(everything, nodes, levelOf);
     const host = new HostBuilder(passCount + 1, levelOf, (e) => rewriter.rewrite(e), queues);
+    // Slots 0, 1, …: the row of an inspected step.
+    for (const e of probed.values()) {
+      host.slot(e);
+    }
+    const onHost = Object.values(inspect).flatMap((e) => (probed.has(e) ? [] : [host.slot(e)]));
     const build = (
       title: string,
       pass: number,
@@ -416,23 +419,20 @@ class PhasePlanner {
         perTensor:
           stages.length + reductions.length > 0 ||
           own.perTensor ||
-          (probe !== undefined && (probe.perTensor || onHost)),
+          (probe !== undefined && (probe.perTensor || onHost.length > 0)),
         ...(stages.length > 0 && { matrices: stages }),
         ...(needed !== undefined && { needed: host.slot(rewriter.rewrite(needed)) }),
         ...(probe !== undefined && { probe }),
       };
     });
     const slots = (record: Readonly<Record<string, Expr>>): [string, Slot][] =>
-      Object.entries(record).map(([key, e]) => [key, host.slot(e)]);
+      Object.entries(record).map(([key, e]) => [key, host.slot(probed.get(e) ?? e)]);
     return {
       status,
       passes,
       next: slots(next).map(([key, slot]) => ({ key, slot })),
-      inspect: Object.entries(inspect).map(([key, e]) => ({
-        name: key,
-        slot: host.slot(probed.get(e) ?? e),
-        isProbed: probed.has(e),
-      })),
+      inspect: slots(inspect).map(([name, slot]) => ({ name, slot })),
+      ...(probed.size > 0 && { row: { probed: probed.size, onHost } }),
       shared: reduces.flatMap((e) =>
         e.over === "all"
           ? [{ kind: e.kind, domain: e.domain ?? "", slot: host.slot(e), pass: levelOf(e) - 1 }]

@@ -68,15 +68,18 @@ export class Executor implements Runner {
       return;
     }
     this.key = this.runtime.keyOfCall?.(call, this.seed) ?? 0;
-    if (pass.perRow || call.ranges !== undefined) {
+    if (pass.perRow) {
       this.runtime.runRows(this, call);
       return;
     }
-    const range = { start: first.extent.start, end: last.extent.start + last.extent.size };
-    const partials = this.runRange(call, range);
+    const whole = { start: first.extent.start, end: last.extent.start + last.extent.size };
+    let partials: Float64Array | undefined;
+    for (const range of call.ranges ?? [whole]) {
+      partials = this.runRange(call, range, 0, partials);
+    }
     const { numbers } = first.valuesOf(phase);
     pass.reductions.forEach(({ kind, slot }, position) => {
-      numbers[slot] = foldPartials(kind, partials, position);
+      numbers[slot] = foldPartials(kind, partials as Float64Array, position);
     });
   }
 
@@ -94,7 +97,8 @@ export class Executor implements Runner {
   ): Float64Array {
     const values = first.valuesOf(phase);
     if (pass.refresh === undefined) {
-      return this.runPiece({ variant: pass.steady, ...range }, first, values, row, before);
+      const { start, end } = range;
+      return this.runPiece({ variant: pass.steady, start, end }, first, values, row, before);
     }
     let partials = before;
     for (const piece of this.runtime.refreshed(pass, first, range)) {
@@ -128,8 +132,10 @@ export class Executor implements Runner {
     const loaded = this.loadedOf(kernel);
     const { frame } = loaded;
     frame.count[0] = end - start;
-    frame.base[0] = start - tensor.extent.start;
-    frame.key[0] = this.key;
+    if (frame.key.length > 0) {
+      frame.base[0] = start - tensor.extent.start;
+      frame.key[0] = this.key;
+    }
     for (let i = 0; i < streams.length; i++) {
       const stream = streams[i] as Stream;
       frame.pointers[i] =

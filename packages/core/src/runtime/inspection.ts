@@ -1,8 +1,9 @@
 /** Runs one step under inspection: the probes of its passes over a sample or all elements, and keeps what they reduced. */
 
-import type { Pass, PhasePlan } from "../codegen/passes.ts";
+import type { Slot } from "../codegen/host.ts";
+import type { InspectedRow, Pass, PhasePlan } from "../codegen/passes.ts";
 import { requireThat } from "../errors.ts";
-import { placeOf, type Reading, type Reduced, statisticsOf } from "../inspect.ts";
+import { type Places, placeOf, type Reading, statisticsOf } from "../inspect.ts";
 import type { Inspection, PassCall, Runner } from "./parts.ts";
 import { type Block, rangesOf, sampleOf, sizeOf } from "./sample.ts";
 import type { Tensor, TensorClass } from "./tensor.ts";
@@ -58,14 +59,6 @@ export function allOf({ extent }: Tensor): readonly Block[] {
   return [[0, extent.size]];
 }
 
-/** What a step reduced of the tensors of a class. */
-interface Taken {
-  /** A row a tensor, its numbers where the host has them. */
-  readonly numbers: Float64Array;
-  /** Elements that were looked at, by tensor. */
-  readonly sampled: Float64Array;
-}
-
 export interface StepRecord extends Pick<Inspection, "statistics"> {
   /** Keeps what the probe of a call left among the numbers of the call's first tensor, as what it found of `tensor`. */
   keep(call: PassCall, tensor: Tensor, sampled: number): void;
@@ -73,73 +66,84 @@ export interface StepRecord extends Pick<Inspection, "statistics"> {
 
 /** Keeps what the probes of one step reduce; statistics are made of it when somebody reads them. */
 export function recordStep(): StepRecord {
-  const byClass = new Map<TensorClass, Taken>();
+  const rows = new Map<TensorClass, number[]>();
   return {
     keep({ owner, phase, pass, first }, { extent, index }, sampled) {
-      const taken = byClass.get(owner) ?? startTaken(owner);
-      byClass.set(owner, taken);
-      const { numbers } = first.valuesOf(phase);
-      const row = index * phase.host.slots;
-      for (const { kind, slot } of (pass.probe as Pass).reductions) {
-        // What the sum over the whole tensor is estimated to be.
-        const scale = kind === "sum" ? extent.size / sampled : 1;
-        taken.numbers[row + slot] = (numbers[slot] as number) * scale;
+      const width = widthOf(owner);
+      let kept = rows.get(owner);
+      if (kept === undefined) {
+        // Unlike a typed array, it is young garbage.
+        kept = new Array<number>(owner.tensors.length * width).fill(Number.NaN);
+        rows.set(owner, kept);
       }
-      taken.sampled[index] = sampled;
+      const { numbers } = first.valuesOf(phase);
+      const from = index * width;
+      // What the sum over the whole tensor is estimated to be.
+      const scale = extent.size / sampled;
+      for (const { kind, slot } of (pass.probe as Pass).reductions) {
+        const number = numbers[slot] as number;
+        kept[from + slot] = kind === "sum" ? number * scale : number;
+      }
+      kept[from + width - 1] = sampled;
     },
     statistics(tensors) {
       const looked = tensors.filter(({ extent }) => extent.size > 0);
       for (const tensor of looked) {
-        keepHosts(tensor, byClass.get(tensor.owner) as Taken);
+        keepHosts(tensor, rows.get(tensor.owner) as number[]);
       }
-      return statisticsOf(() => readingsOf(looked, byClass));
+      return statisticsOf(() => readingsOf(looked, rows));
     },
   };
 }
 
-function startTaken(owner: TensorClass): Taken {
-  const { length } = owner.tensors;
-  const { host } = inspectedOf(owner);
-  return {
-    numbers: new Float64Array(length * host.slots),
-    sampled: new Float64Array(length),
-  };
+/** Numbers that are kept of a tensor: its row, and how many elements were looked at. */
+function widthOf(owner: TensorClass): number {
+  const { probed, onHost } = rowOf(owner);
+  return probed + onHost.length + 1;
 }
 
 /** There is an inspected phase: a step has run it. */
-function inspectedOf({ plan }: TensorClass): PhasePlan {
-  return plan.inspected as PhasePlan;
+function rowOf({ plan }: TensorClass): InspectedRow {
+  return plan.inspected?.row as InspectedRow;
 }
 
 /** Keeps what no probe reduces. */
-function keepHosts(tensor: Tensor, { numbers }: Taken): void {
-  const phase = inspectedOf(tensor.owner);
-  for (const { slot, isProbed } of phase.inspect) {
-    if (!isProbed) {
-      numbers[tensor.index * phase.host.slots + slot] = tensor.valuesOf(phase).numbers[
-        slot
-      ] as number;
-    }
+function keepHosts(tensor: Tensor, kept: number[]): void {
+  const { owner, index } = tensor;
+  const { probed, onHost } = rowOf(owner);
+  const from = index * widthOf(owner) + probed;
+  for (let i = 0; i < onHost.length; i++) {
+    const { numbers } = tensor.valuesOf(owner.plan.inspected as PhasePlan);
+    kept[from + i] = numbers[onHost[i] as Slot] as number;
   }
 }
 
 function readingsOf(
   tensors: readonly Tensor[],
-  byClass: ReadonlyMap<TensorClass, Taken>,
+  rows: ReadonlyMap<TensorClass, readonly number[]>,
 ): Reading[] {
+  const placesOf = new Map(Array.from(rows.keys(), (owner) => [owner, places(owner)]));
   return tensors.map(({ owner, leaf, extent, index }) => {
-    const { numbers, sampled } = byClass.get(owner) as Taken;
-    const { inspect, host } = inspectedOf(owner);
-    const reduced: Record<string, { -readonly [K in keyof Reduced]: Reduced[K] }> = {};
-    for (const { name: key, slot } of inspect) {
-      const [name, kind] = placeOf(key);
-      (reduced[name] ??= {})[kind] = numbers[index * host.slots + slot] as number;
-    }
+    const numbers = rows.get(owner) as readonly number[];
+    const from = index * widthOf(owner);
     return {
       path: leaf.path,
       elements: extent.size,
-      sampled: sampled[index] as number,
-      reduced,
+      sampled: numbers[from + widthOf(owner) - 1] as number,
+      places: placesOf.get(owner) as Places,
+      numbers,
+      from,
     };
   });
+}
+
+/** Where a row has what. */
+function places(owner: TensorClass): Places {
+  const { probed, onHost } = rowOf(owner);
+  const found: Record<string, Record<string, number>> = {};
+  for (const { name: key, slot } of (owner.plan.inspected as PhasePlan).inspect) {
+    const [name, kind] = placeOf(key);
+    (found[name] ??= {})[kind] = slot < probed ? slot : probed + onHost.indexOf(slot);
+  }
+  return found;
 }

@@ -29,7 +29,7 @@ describe("the sample of a step", () => {
     for (const [n, k] of [
       [5000, 9],
       [100_003, 195],
-      [1_000_000, 509],
+      [1_000_000, 1021],
     ] as const) {
       const seen = new Uint8Array(n);
       for (let t = 1; t <= k; t++) {

@@ -1,7 +1,7 @@
 /**
  * Which elements of a tensor an inspected step looks at.
  *
- *     blocks of 256 in groups of k = min(509, ⌊n/512⌋): of group i, block (⌊0.618 k⌋ i + t) mod k
+ *     blocks of 256 in groups of k = min(1021, ⌊n/512⌋): of group i, block (⌊0.618 k⌋ i + t) mod k
  *
  * So about n/k elements in as many places as there are groups, all of them below 1024 elements. From group to group the
  * place moves on by a part of k that fits no width of a matrix, and from step to step by one block: in k steps every
@@ -13,7 +13,7 @@ import type { Tensor } from "./tensor.ts";
 
 const BLOCK = 256;
 const LEAST = 512;
-const MOST_GROUPED = 509;
+const MOST_GROUPED = 1021;
 
 /** Elements [start, end) of a tensor. */
 export type Block = readonly [start: number, end: number];
@@ -46,16 +46,14 @@ export function rangesOf(
   blocks: readonly Block[],
   perRow: boolean,
 ): RowRange[] {
-  return blocks.flatMap(([from, to]) => {
-    const first = perRow ? Math.floor(from / columns) : 0;
-    const last = perRow ? Math.floor((to - 1) / columns) : 0;
-    return Array.from({ length: last - first + 1 }, (_, i) => {
-      const row = first + i;
-      return {
-        start: extent.start + (i === 0 ? from : row * columns),
-        end: extent.start + (row === last ? to : (row + 1) * columns),
-        row,
-      };
-    });
-  });
+  const ranges: RowRange[] = [];
+  for (const [from, to] of blocks) {
+    for (let at = from; at < to; ) {
+      const row = perRow ? Math.floor(at / columns) : 0;
+      const end = perRow ? Math.min(to, (row + 1) * columns) : to;
+      ranges.push({ start: extent.start + at, end: extent.start + end, row });
+      at = end;
+    }
+  }
+  return ranges;
 }
