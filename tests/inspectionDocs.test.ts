@@ -14,7 +14,7 @@ it("docs/inspection.md shows examples/inspect.ts word for word, and it says what
   });
   await import("../examples/inspect.ts");
   log.mockRestore();
-  expect(lines.map(([step]) => step)).toEqual(Array.from({ length: 10 }, (_, i) => 100 * i));
+  expect(lines.map(([step]) => step)).toEqual(Array.from({ length: 100 }, (_, i) => 10 * i));
   for (const [, rms, ratio, correlation, cause] of lines) {
     // Adam moves each element by about the rate; two elements correlate fully, one way or the other.
     expect(rms).toBeGreaterThan(0.5e-3);
@@ -23,4 +23,23 @@ it("docs/inspection.md shows examples/inspect.ts word for word, and it says what
     expect(Math.abs(correlation as number)).toBeCloseTo(1, 3);
     expect(cause).toBeUndefined();
   }
+});
+
+it("docs/inspection.md's table is the one of its results", () => {
+  const { ratios } = JSON.parse(read("bench/results/inspection.json")) as {
+    ratios: readonly { name: string; ratioOfMinima: number }[];
+  };
+  const found = new Map(ratios.map(({ name, ratioOfMinima }) => [name, ratioOfMinima]));
+  const unique = (part: 0 | 1): string[] => [
+    ...new Set(ratios.map(({ name }) => name.split(", ")[part] as string)),
+  ];
+  const rows = unique(0).map((optimizer) => {
+    const cells = unique(1).map((leaves) =>
+      ["a sample, read", "every 10th, read"]
+        .map((way) => found.get(`${optimizer}, ${leaves}, ${way}`)?.toFixed(2))
+        .join(", "),
+    );
+    return `| ${[optimizer, ...cells].join(" | ")} |`;
+  });
+  expect(read("docs/inspection.md")).toContain(`|\n${rows.join("\n")}\n\n`);
 });

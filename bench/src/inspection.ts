@@ -129,8 +129,8 @@ const WAYS: readonly Way[] = [
   { name: "all", inspect: "all", every: 1, reads: false },
 ];
 
-/** Elements that all steps of a run come by at least, in multiples of ten steps. */
-const ELEMENTS_A_RUN = 2_000_000;
+/** Elements that all steps of a run come by at least, in multiples of ten steps: 2,000,000 by default. */
+const ELEMENTS_A_RUN = 20 * (sizes[0] ?? 0);
 
 async function measure(
   [name, optimizer]: (typeof OPTIMIZERS)[number],

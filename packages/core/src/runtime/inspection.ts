@@ -72,8 +72,7 @@ export function recordStep(): StepRecord {
       const width = widthOf(owner);
       let kept = rows.get(owner);
       if (kept === undefined) {
-        // Unlike a typed array, it is young garbage.
-        kept = new Array<number>(owner.tensors.length * width).fill(Number.NaN);
+        kept = unknownNumbers(owner.tensors.length * width);
         rows.set(owner, kept);
       }
       const { numbers } = first.valuesOf(phase);
@@ -94,6 +93,15 @@ export function recordStep(): StepRecord {
       return statisticsOf(() => readingsOf(looked, rows));
     },
   };
+}
+
+/** An array of NaN. Unlike a typed array it is young garbage; pushing makes it of doubles from the start. */
+function unknownNumbers(length: number): number[] {
+  const numbers: number[] = [];
+  for (let i = 0; i < length; i++) {
+    numbers.push(Number.NaN);
+  }
+  return numbers;
 }
 
 /** Numbers that are kept of a tensor: its row, and how many elements were looked at. */
