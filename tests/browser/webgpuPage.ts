@@ -3,7 +3,12 @@
 import { DRAWS, kernelOf } from "../../packages/core/src/codegen/conformance.ts";
 import { isBf16, type Kernel, reductionIdentity } from "../../packages/core/src/codegen/kernel.ts";
 import { bf16Operations } from "../../packages/core/src/expr/bf16.ts";
-import type { Leaves, Optimizer, OptimizerState } from "../../packages/core/src/index.ts";
+import type {
+  Leaves,
+  Optimizer,
+  OptimizerState,
+  Statistics,
+} from "../../packages/core/src/index.ts";
 import { adam } from "../../packages/core/src/index.ts";
 import { CATALOGUE } from "../../packages/core/src/testCatalogue.ts";
 import {
@@ -147,6 +152,12 @@ export interface RowOutcome {
   readonly stateBytes: number;
 }
 
+export interface InspectedOutcome {
+  readonly statistics: readonly (Statistics | undefined)[];
+  readonly state: OptimizerState;
+  readonly plain: OptimizerState;
+}
+
 async function described(work: Promise<unknown>): Promise<string> {
   try {
     await work;
@@ -277,6 +288,25 @@ const api = {
       stateBytes: made.stateBytes,
     };
     made.destroy();
+    return outcome;
+  },
+
+  /** Statistics of every step of a row of the catalogue, and its state; and the state without inspection. */
+  async inspected(name: string, steps: number): Promise<InspectedOutcome> {
+    const [, optimizer, learningRate] = CATALOGUE.find(([row]) => row === name)!;
+    const { params, gradients } = problem(steps);
+    const options = { params, learningRate, seed: SEED, inspect: true };
+    const [made, plain] = await Promise.all(
+      [1, 2].map(async () => compileOnDevice(await device(), optimizer, options)),
+    );
+    const statistics: (Statistics | undefined)[] = [];
+    for (const each of gradients) {
+      statistics.push((await made!.step(each, { inspect: true })).statistics);
+      await plain!.step(each);
+    }
+    const outcome = { statistics, state: await made!.save(), plain: await plain!.save() };
+    made!.destroy();
+    plain!.destroy();
     return outcome;
   },
 
