@@ -127,7 +127,7 @@ export function frameLayout(kernel: Kernel): FrameLayout {
 }
 
 /** Whether a kernel has random numbers in it. */
-export function draws({ body }: Kernel): boolean {
+export function draws({ body }: Pick<Kernel, "body">): boolean {
   return body.some(({ op }) => op === "random");
 }
 

@@ -6,7 +6,7 @@ import type { Rewriter } from "../expr/rewrite.ts";
 import { isPacked } from "../expr/verify.ts";
 import type { Packing } from "../runtime/parts.ts";
 import { asNumber, type HostBuilder, type Slot } from "./host.ts";
-import type { Id, Instruction } from "./kernel.ts";
+import { draws, type Id, type Instruction } from "./kernel.ts";
 import type { ArraySpec, ColumnSpec, PackedStream, Stream, Variant } from "./passes.ts";
 
 export interface Built extends Variant {
@@ -73,6 +73,8 @@ export class KernelBuilder {
     }
     const halves = this.streamsOf("bf16").map(({ stream }) => stream);
     const packed = this.packedStreams(roots);
+    const packs = packed.flatMap(({ pack }) => pack ?? []);
+    const drawing = [{ body: this.body }, ...packs].some(draws);
     return {
       kernel: {
         name: name.replaceAll(/\W/g, "_"),
@@ -86,6 +88,7 @@ export class KernelBuilder {
       streams: this.streams,
       scalars: this.scalars,
       ...(packed.length > 0 && { packed }),
+      ...(drawing && { draws: true as const }),
       // Blocks are those of a leaf: no run over two of them.
       perTensor: this.perTensor || packed.length > 0,
       perRow: this.perRow,

@@ -48,6 +48,8 @@ export interface Variant {
   readonly scalars: readonly Slot[];
   /** Absent without arrays in 8 bits. */
   readonly packed?: readonly PackedStream[];
+  /** Set where it draws: in its kernel, or to round what it keeps. */
+  readonly draws?: true;
 }
 
 export interface Reduction {

@@ -11,7 +11,7 @@
 import { type ClassLayout, layOut } from "../arena.ts";
 import { contentsOf, GUARD, kernelsOf, stateBytesOf } from "../binding.ts";
 import { runHost, valuesAt } from "../codegen/host.ts";
-import { draws, type Kernel, reductionIdentity } from "../codegen/kernel.ts";
+import { type Kernel, reductionIdentity } from "../codegen/kernel.ts";
 import { EVALUATED, GRADIENT, PARAMS, type Plan, type Stream } from "../codegen/passes.ts";
 import { plan } from "../codegen/plan.ts";
 import { specialise } from "../codegen/specialise.ts";
@@ -21,7 +21,7 @@ import { NonFiniteError, requireNonFinite, requireSeed, requireThat } from "../e
 import { drawsAnything, keepsEightBits, matrixStagesOf, verifyProgram } from "../expr/verify.ts";
 import { withStatistics } from "../inspect.ts";
 import { type Optimizer, requireOptimizer, toProgram } from "../optimizer.ts";
-import { drawKey } from "../runtime/draws.ts";
+import { keyOfCall } from "../runtime/draws.ts";
 import { acceptGradients, type Gradients, gradientSlot } from "../runtime/gradients.ts";
 import { hostMemory } from "../runtime/hostState.ts";
 import { allOf, probedBy, probeOf, recordStep, requireInspect } from "../runtime/inspection.ts";
@@ -465,7 +465,7 @@ class Bound implements GpuOptimizer {
         this.executor.write(beside, owner.layout.columns[index] as number, arena);
       });
     }
-    const key = draws(pass.steady.kernel) ? drawKey(first, this.seed ?? 0, phase) : 0;
+    const key = keyOfCall(call, this.seed ?? 0);
     const rowOf: number[] = [];
     for (const range of ranges) {
       const { row } = range;
