@@ -186,7 +186,7 @@ export type { LookaheadOptions } from "./transforms/lookahead.ts";
 export { lookahead } from "./transforms/lookahead.ts";
 export type { NoiseOptions } from "./transforms/noise.ts";
 export { noise } from "./transforms/noise.ts";
-export type { LeafMask } from "./transforms/patterns.ts";
+export { type LeafMask, splitLeaves } from "./transforms/patterns.ts";
 export type { SamOptions } from "./transforms/sam.ts";
 export { sam } from "./transforms/sam.ts";
 export type { DecayOptions, WeightDecayOptions } from "./transforms/weightDecay.ts";

@@ -26,6 +26,7 @@ export {
 } from "./fit/fit.ts";
 export type { Metrics, MetricsFunction } from "./fit/metrics.ts";
 export type { Control, EpochReport, FitResult, StepReport } from "./fit/report.ts";
+export { freeze } from "./freeze.ts";
 export type { BackendName, CompileReport, Probe } from "./prepare.ts";
 export type { BatchArray, BatchArrays } from "./signature.ts";
 export type { Mode } from "./trace/mode.ts";

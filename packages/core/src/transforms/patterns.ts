@@ -6,9 +6,11 @@
  * `**` before a slash and `bias` is every bias, at the root too; `head/**` is `head` and everything under it.
  */
 
+import type { Leaves, NumericArray } from "../contracts.ts";
 import { show } from "../errors.ts";
 import { byLeaf, type Operand, wrap } from "../expr/build.ts";
 import type { Expr, LeafInfo } from "../expr/node.ts";
+import { flatten, infosOf, type Tree } from "../tree.ts";
 
 /** Leaves by a pattern, by any of several patterns, or by what a function says of path and shape. */
 export type LeafMask = string | readonly string[] | ((leaf: LeafInfo) => boolean);
@@ -67,13 +69,46 @@ export function masked(
   if (mask === undefined) {
     return (a) => wrap(a);
   }
+  const { holds, check } = readMask(where, mask);
+  return (a, b) => byLeaf(holds, a, b, check);
+}
+
+/**
+ * The leaves that a mask takes, and the others, by path; arrays are shared, not copied.
+ *
+ * @param where - Who is named in messages.
+ * @throws As `masked`, at once.
+ */
+export function splitLeaves<A extends NumericArray>(
+  params: Tree<A>,
+  mask: LeafMask,
+  where = "splitLeaves",
+): { readonly taken: Leaves<A>; readonly others: Leaves<A> } {
+  const leaves = flatten(params);
+  const { holds, check } = readMask(where, mask);
+  check(infosOf(leaves));
+  const those = (wanted: boolean): Leaves<A> =>
+    Object.fromEntries(
+      Object.entries(leaves).filter(([path, { shape }]) => holds({ path, shape }) === wanted),
+    );
+  return { taken: those(true), others: those(false) };
+}
+
+/** Whether a mask holds for a leaf, and a check that it holds for one of all. */
+function readMask(
+  where: string,
+  mask: LeafMask,
+): {
+  readonly holds: (leaf: LeafInfo) => boolean;
+  readonly check: (leaves: readonly LeafInfo[]) => void;
+} {
   if (typeof mask === "function") {
     const check = (leaves: readonly LeafInfo[]): void => {
       if (!leaves.some(mask)) {
         fail(where, "a function that is false for each", leaves);
       }
     };
-    return (a, b) => byLeaf(mask, a, b, check);
+    return { holds: mask, check };
   }
   const patterns = typeof mask === "string" ? [mask] : mask;
   if (!Array.isArray(patterns) || patterns.length === 0) {
@@ -93,7 +128,7 @@ export function masked(
       }
     }
   };
-  return (a, b) => byLeaf(holds, a, b, check);
+  return { holds, check };
 }
 
 function fail(where: string, got: string, leaves: readonly LeafInfo[]): never {

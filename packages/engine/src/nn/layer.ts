@@ -25,6 +25,7 @@ export interface ParamSpec {
 /** What a layer's `forward` is given beside its input: paths are within the layer. */
 export interface Scope {
   readonly training: boolean;
+  /** A parameter; where `params` does not hold it, the frozen one of the state (`freeze`). */
   param(path: string): Value;
   /** What the layer kept at `path`. */
   state(path: string): Value;
@@ -86,11 +87,12 @@ function drawAll(random: Random, specs: Readonly<Record<string, ParamSpec>>): Le
   return leaves;
 }
 
-function scopeOf(values: ReadonlyMap<string, Value>, mode: Mode, prefix: string): Scope {
+/** @internal The scope of a whole model. */
+export function scopeOf(values: ReadonlyMap<string, Value>, mode: Mode, prefix = ""): Scope {
   return {
     training: mode.training,
     param: (path) => {
-      const value = values.get(prefix + path);
+      const value = values.get(prefix + path) ?? (mode.has(path) ? mode.state(path) : undefined);
       if (value === undefined) {
         throw new RangeError(
           `apply: \`params\` must hold "${prefix}${path}", got ${[...values.keys()].map((key) => `"${key}"`).join(", ") || "none"}`,

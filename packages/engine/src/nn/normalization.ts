@@ -143,7 +143,7 @@ function affine(extent: number): Readonly<Record<string, ParamSpec>> {
 }
 
 /** Mean and variance (n) over `axis`, kept as axes of extent 1, and x without its mean. */
-function moments(
+export function moments(
   x: Value,
   axis: readonly number[],
 ): { readonly centred: Value; readonly mean: Value; readonly variance: Value } {
@@ -153,7 +153,7 @@ function moments(
 }
 
 /** x γ / √(variance + ε), the factors multiplied first: they are the smaller arrays. */
-function scaled(x: Value, variance: Value, epsilon: number, scale?: Value): Value {
+export function scaled(x: Value, variance: Value, epsilon: number, scale?: Value): Value {
   const factor = variance.add(epsilon).sqrt().reciprocal();
   // A scale along an axis of x that the variance has not cannot be multiplied first for less.
   const first = scale !== undefined && scale.shape.length === variance.shape.length;

@@ -70,34 +70,61 @@ function pool(
     outputShape: (inputShape) => [inputShape[0] as number, ...resolve(inputShape).counts],
     forward: (_, x) => {
       const { extents, steps, around, counts } = resolve(x.shape.slice(1));
-      return counts.reduce((value, count, i) => {
-        const [axis, step] = [i + 2, steps[i] as number];
-        const framed = surround(value, axis, around[i] as [number, number], outside);
-        return combine(partsOf(framed, axis, extents[i] as number, step, count));
-      }, x);
+      const windows = counts.map((count, i) => ({
+        count,
+        extent: extents[i] as number,
+        step: steps[i] as number,
+        spread: 1,
+        around: around[i] as [number, number],
+      }));
+      return overWindows(x, windows, outside, combine);
     },
   });
+}
+
+/** The windows along one axis. */
+export interface AxisWindows {
+  readonly count: number;
+  readonly extent: number;
+  /** Steps between windows. */
+  readonly step: number;
+  /** Steps between the elements of a window. */
+  readonly spread: number;
+  /** Elements added before and after. */
+  readonly around: readonly [before: number, after: number];
+}
+
+/** `combine` over the windows of each axis after the channels in turn, `outside` being what is added around. */
+export function overWindows(
+  x: Value,
+  windows: readonly AxisWindows[],
+  outside: number,
+  combine: (parts: readonly Value[]) => Value,
+): Value {
+  return windows.reduce((value, { around, ...along }, i) => {
+    const axis = i + 2;
+    return combine(partsOf(surround(value, axis, around, outside), axis, along));
+  }, x);
 }
 
 /** For each place of the window along `axis`, what the `count` windows have there. */
 function partsOf(
   x: Value,
   axis: number,
-  extent: number,
-  step: number,
-  count: number,
+  { extent, step, spread, count }: Omit<AxisWindows, "around">,
 ): readonly Value[] {
-  if (extent === step && x.shape[axis] === count * step) {
+  if (extent === step && spread === 1 && x.shape[axis] === count * step) {
     const [before, after] = [x.shape.slice(0, axis), x.shape.slice(axis + 1)];
     const apart = x.reshape([...before, count, step, ...after]);
     return apart.split(step, axis + 1).map((part) => part.reshape([...before, count, ...after]));
   }
   return Array.from({ length: extent }, (_, place) =>
-    x.slice(axis, place, place + (count - 1) * step + 1).every(step, axis),
+    x.slice(axis, place * spread, place * spread + (count - 1) * step + 1).every(step, axis),
   );
 }
 
-function surround(
+/** `value` before and after the elements of `axis`. */
+export function surround(
   x: Value,
   axis: number,
   [before, after]: readonly [number, number],

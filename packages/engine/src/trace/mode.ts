@@ -40,6 +40,11 @@ export class Mode {
     return value;
   }
 
+  /** Whether there is something at `path`. */
+  has(path: string): boolean {
+    return this.#state.has(this.#prefix + path);
+  }
+
   /** What is kept at `path` after this step; only while training. */
   keep(path: string, value: Value): void {
     const before = this.state(path);

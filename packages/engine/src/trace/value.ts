@@ -42,6 +42,8 @@ export type Padding =
 export interface ConvOptions extends WindowOptions {
   /** Groups of channels that are convolved apart; default 1. */
   readonly groups?: number;
+  /** Steps between the elements of the input, with zeros in the gaps; default 1. More is a transposed convolution. */
+  readonly inputDilation?: readonly number[];
 }
 
 /** An array of a traced computation; binary operations broadcast as NumPy's do. */
@@ -135,6 +137,21 @@ export class Value {
     return Value.own(np.abs(this.#array.ref));
   }
 
+  /** The largest integer not above; no gradient flows. */
+  floor(): Value {
+    return Value.own(np.floor(this.#array.ref));
+  }
+
+  /** The smallest integer not below; no gradient flows. */
+  ceil(): Value {
+    return Value.own(np.ceil(this.#array.ref));
+  }
+
+  /** -1, 0 or 1; no gradient flows. */
+  sign(): Value {
+    return Value.own(np.sign(this.#array.ref));
+  }
+
   /** 1 / (1 + exp(-x)). */
   sigmoid(): Value {
     return this.neg().exp().add(1).reciprocal();
@@ -184,6 +201,21 @@ export class Value {
     return Value.own(np.less(this.#array.ref, Value.lend(other)));
   }
 
+  /** Of bools. */
+  and(other: Value): Value {
+    return Value.own(np.logicalAnd(this.#array.ref, other.#array.ref));
+  }
+
+  /** Of bools. */
+  or(other: Value): Value {
+    return Value.own(np.logicalOr(this.#array.ref, other.#array.ref));
+  }
+
+  /** Of bools. */
+  not(): Value {
+    return Value.own(np.logicalNot(this.#array.ref));
+  }
+
   /** `this` where true, elsewhere: `condition.select(a, b)` is a where condition holds, else b. */
   select(whenTrue: Value | number, whenFalse: Value | number): Value {
     return Value.own(np.where(this.#array.ref, Value.lend(whenTrue), Value.lend(whenFalse)));
@@ -191,7 +223,14 @@ export class Value {
 
   /** Matrix product over the last axis of this and the last but one of `other`. */
   matmul(other: Value): Value {
-    return Value.own(np.matmul(this.#array.ref, other.#array.ref));
+    const rank = Math.max(this.shape.length, other.shape.length);
+    // jax-js 0.1.25 pairs leading axes from the front where the operands have different numbers of them.
+    const sameRank = (x: Value): Value =>
+      x.shape.length >= 2 && x.shape.length < rank && other.shape.length > 2
+        ? x.reshape([...Array<number>(rank - x.shape.length).fill(1), ...x.shape])
+        : x;
+    const [a, b] = [sameRank(this), sameRank(other)];
+    return Value.own(np.matmul(a.#array.ref, b.#array.ref));
   }
 
   sum(options: ReduceOptions = {}): Value {
@@ -208,6 +247,10 @@ export class Value {
 
   min(options: ReduceOptions = {}): Value {
     return Value.own(np.min(this.#array.ref, axesOf(options), keep(options)));
+  }
+
+  prod(options: ReduceOptions = {}): Value {
+    return Value.own(np.prod(this.#array.ref, axesOf(options), keep(options)));
   }
 
   reshape(shape: readonly number[]): Value {
@@ -229,6 +272,11 @@ export class Value {
       i === wrap(axis, this.shape.length) ? [start, end] : [],
     );
     return Value.own(this.#array.ref.slice(...ranges));
+  }
+
+  /** In reverse along `axis`. */
+  flip(axis: number): Value {
+    return Value.own(np.flip(this.#array.ref, axis));
   }
 
   /** Parts of equal extent along `axis`. */
@@ -257,13 +305,14 @@ export class Value {
    *
    *     y[n, k, p] = Σ_c Σ_t x[n, c, s p + d t − before] w[k, c, t]
    */
-  conv(kernel: Value, { groups = 1, ...options }: ConvOptions = {}): Value {
+  conv(kernel: Value, { groups = 1, inputDilation, ...options }: ConvOptions = {}): Value {
     const window = kernel.shape.slice(2);
     const { strides, dilation, padding } = windowsOf(window, options);
     return Value.own(
       lax.convGeneralDilated(this.#array.ref, kernel.#array.ref, strides, padding, {
         rhsDilation: dilation,
         featureGroupCount: groups,
+        ...(inputDilation !== undefined && { lhsDilation: [...inputDilation] }),
       }),
     );
   }
@@ -316,6 +365,17 @@ export function stack(values: readonly Value[]): Value {
 /** Every element `value`, float32. */
 export function full(shape: readonly number[], value: number): Value {
   return Value.own(np.full([...shape], value));
+}
+
+/** An array known while tracing, row-major: float32, or int32 for integers. */
+export function constant(data: Float32Array | Int32Array, shape: readonly number[]): Value {
+  const dtype = data instanceof Float32Array ? np.float32 : np.int32;
+  return Value.own(
+    np.array(data as Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer>, {
+      shape: [...shape],
+      dtype,
+    }),
+  );
 }
 
 /** `random.bits` of jax-js: uint32 by Threefry under a key of two uint32. */

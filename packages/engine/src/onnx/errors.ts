@@ -1,0 +1,27 @@
+/** Errors of ONNX files that callers branch on. Messages: `<function>: <expected>, got <value>; <what to do>`. */
+
+/** A file that is no ONNX model, is cut short, contradicts itself, or holds what is not computed here. */
+export class OnnxError extends Error {
+  readonly code = "ONNX";
+
+  constructor(message: string, options: { readonly cause?: unknown } = {}) {
+    super(message, options);
+    this.name = "OnnxError";
+  }
+}
+
+/** A node on the way to the outputs has an op without a row in the table. */
+export class UnsupportedOnnxOpError extends Error {
+  readonly code = "UNSUPPORTED_ONNX_OP";
+  readonly op: string;
+  readonly node: string;
+
+  constructor(op: string, node: string) {
+    super(
+      `fromOnnx: every node on the way to the outputs must have a supported op, got ${op} in node "${node}"; pass outputs: [...] with tensors computed before it`,
+    );
+    this.name = "UnsupportedOnnxOpError";
+    this.op = op;
+    this.node = node;
+  }
+}
