@@ -5,7 +5,7 @@ export class OnnxError extends Error {
   readonly code = "ONNX";
 
   constructor(message: string, options: { readonly cause?: unknown } = {}) {
-    super(message, options);
+    super(readable(message), options);
     this.name = "OnnxError";
   }
 }
@@ -17,11 +17,18 @@ export class UnsupportedOnnxOpError extends Error {
   readonly node: string;
 
   constructor(op: string, node: string) {
-    super(
-      `fromOnnx: every node on the way to the outputs must have a supported op, got ${op} in node "${node}"; pass outputs: [...] with tensors computed before it`,
-    );
+    const message = `fromOnnx: every node on the way to the outputs must have a supported op, got ${op} in node "${node}"; pass outputs: [...] with tensors computed before it`;
+    super(readable(message));
     this.name = "UnsupportedOnnxOpError";
     this.op = op;
     this.node = node;
   }
 }
+
+/** One line of a length that a terminal can take: names come from the file, and a broken file's are anything. */
+function readable(message: string): string {
+  const line = message.replaceAll(/\p{C}/gu, "?");
+  return line.length <= LONGEST ? line : `${line.slice(0, LONGEST)}...`;
+}
+
+const LONGEST = 1000;

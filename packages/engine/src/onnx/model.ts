@@ -12,7 +12,7 @@ import {
   type Scope,
   scopeOf,
 } from "../nn/layer.ts";
-import { EVALUATION, type Mode } from "../trace/mode.ts";
+import { EVALUATION, Mode } from "../trace/mode.ts";
 import { traceArrays } from "../trace/trace.ts";
 import { Value } from "../trace/value.ts";
 import { callOf, type Operand, valueOf } from "./call.ts";
@@ -361,7 +361,7 @@ function shapeOf(
         ...Value[],
       ];
       const values = new Map(slots.map(([path], i) => [path, weights[i] as Value]));
-      return [Value.lend(forward(scopeOf(values, EVALUATION), x))];
+      return [Value.lend(forward(scopeOf(values, new Mode(false, values)), x))];
     },
     [
       { shape, dtype: dtype === "float32" ? "float32" : "int32" },

@@ -1,6 +1,6 @@
 import { mulberry32, sizeOf } from "@adastra/core";
 import { describe, expect, test } from "vitest";
-import { expectClose, gradientsOn } from "../../../testing/arrays.ts";
+import { expectClose, type Float32Leaves, gradientsOn } from "../../../testing/arrays.ts";
 import { expectDifferences } from "../../../testing/differences.ts";
 import {
   type AttributeValue,
@@ -79,22 +79,10 @@ const positive = (...shape: number[]): Numbers => ({
 const scalar = (value: number): Numbers => ({ shape: [], data: [value] });
 const picture = [2, 4, 7, 6];
 
-const UNARY: readonly Case[] = [
-  ...[
-    "Abs",
-    "Cos",
-    "Erf",
-    "Exp",
-    "HardSigmoid",
-    "HardSwish",
-    "Identity",
-    "Mish",
-    "Neg",
-    "Relu",
-    "Sigmoid",
-  ],
-  ...["Sin", "Softplus", "Softsign", "Tanh", "Elu", "Selu", "Celu", "LeakyRelu", "ThresholdedRelu"],
-].map((op) => one(op, [3, 5], { opset: 18 }));
+const UNARY: readonly Case[] =
+  "Abs Cos Erf Exp HardSigmoid HardSwish Identity Mish Neg Relu Sigmoid Sin Softplus Softsign Tanh Elu Selu Celu LeakyRelu ThresholdedRelu"
+    .split(" ")
+    .map((op) => one(op, [3, 5], { opset: 18 }));
 
 const CASES: readonly Case[] = [
   ...UNARY,
@@ -501,12 +489,12 @@ async function compare({
   );
   const expected = await runtimeOutputs(bytes, { ...drawn, ...integers }, types);
   // Inputs stand beside the weights, so that gradients reach them.
-  const params = Object.fromEntries([
+  const params: Float32Leaves = Object.fromEntries([
     ...Object.entries(model.params),
     ...Object.entries(drawn).map(([name, leaf]) => [`input ${name}`, leaf]),
   ]);
   const apply = (
-    p: Traced<typeof params>,
+    p: Traced<Float32Leaves>,
     batch: Traced<BatchArrays>,
     mode?: Parameters<typeof model.apply>[2],
   ) => {
@@ -526,7 +514,7 @@ async function compare({
     return;
   }
   const loss = (
-    p: Traced<typeof params>,
+    p: Traced<Float32Leaves>,
     batch: Traced<BatchArrays>,
     mode?: Parameters<typeof model.apply>[2],
   ): Value =>
