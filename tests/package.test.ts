@@ -94,16 +94,17 @@ describe("the packed packages", () => {
       const engine = await import("@adastra/engine");
       const lab = await import("adastra");
       const { toJax } = await import("@adastra/engine/jax");
+      const { fromOnnx } = await import("@adastra/engine/onnx");
       const { startTraining } = await import("@adastra/engine/worker");
       const { toTf } = await import("@adastra/engine/tfjs");
       const bench = await import("adastra/bench");
       const data = await import("adastra/data");
       const { adashift, encodeCheckpoint } = { ...core, ...checkpoint };
-      const found = [adashift, encodeCheckpoint, engine.compile, bench.interleave, toJax, toTf, startTraining];
+      const found = [adashift, encodeCheckpoint, engine.compile, bench.interleave, toJax, toTf, startTraining, fromOnnx];
       const types = [...found, data.loadMnist].map((name) => typeof name);
       console.log([...types, core.encodeCheckpoint, Object.keys(lab).length > 0].join());`;
     expect(node("--input-type=module", "-e", script).trim()).toBe(
-      "function,function,function,function,function,function,function,function,,true",
+      "function,function,function,function,function,function,function,function,function,,true",
     );
   });
 

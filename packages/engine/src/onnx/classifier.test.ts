@@ -77,6 +77,23 @@ test("its outputs are ONNX Runtime's, at every size of pictures", async () => {
   }
 });
 
+test("so are those of a recogniser with attention, whose shapes are computed by nodes", async () => {
+  const recogniser = readFileSync(join(folder, "assets", "ch_PP-OCRv4_rec_infer.onnx"));
+  const whole = fromOnnx(recogniser);
+  const pictures = { x: normal(4, [1, 3, 48, 64]) };
+  const [name] = whole.outputs as [string];
+  const forward = await compileForward(
+    (p, { x }, mode) => ({ y: whole.apply(p, x, mode)[name]! }),
+    { params: whole.params, state: whole.state, example: pictures },
+  );
+  const { y } = await forward.run(pictures, whole.params);
+  await forward.dispose();
+  const expected = (await runtimeOutputs(recogniser, pictures))[name]!;
+  expect(y!.shape).toEqual(expected.shape);
+  // float32 through some 60 layers.
+  expectClose(y!.data, expected.data, 1e-4);
+});
+
 test("gradients of all weights are jax-js's and predict ONNX Runtime's losses", async () => {
   const cpu = await gradientsOn("cpu");
   const jax = await gradientsOn("jax");

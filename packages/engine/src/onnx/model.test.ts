@@ -328,6 +328,17 @@ describe("what is wrong is said in one sentence", () => {
     ).rejects.toThrow('apply: Reshape node "it": `shape` must fit 32 elements, got [5, -1]');
   });
 
+  test("a batch norm that was exported while training", async () => {
+    const inputs = ["x", "b4", "b4", "b4", "b4"];
+    const spec: Partial<FileSpec> = {
+      ...node("BatchNormalization", inputs, { training_mode: 1 }),
+      initializers: { b4: { shape: [4], data: [1, 2, 3, 4] } },
+    };
+    await expect(apply(spec)).rejects.toThrow(
+      'apply: BatchNormalization node "it": statistics must be those of the file, one a channel, got a node exported while training; export the model in evaluation mode',
+    );
+  });
+
   test("weights of a kind or place that is not read", () => {
     const proto = { w1: { shape: [4, 6], data: spread([4, 5]) } };
     expect(() =>

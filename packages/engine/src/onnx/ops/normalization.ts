@@ -19,6 +19,11 @@ const batchNormalization: Row = {
   arity: [5, 5],
   kept: [3, 4],
   run: (call) => {
+    if (call.int("training_mode", 0) !== 0 || call.int("spatial", 1) !== 1 || call.outputs > 1) {
+      throw call.fail(
+        "statistics must be those of the file, one a channel, got a node exported while training; export the model in evaluation mode",
+      );
+    }
     const x = call.value(0);
     const [scale, shift] = [perChannel(x, call.value(1)), perChannel(x, call.value(2))];
     const epsilon = call.float("epsilon", 1e-5);

@@ -382,20 +382,20 @@ const CASES: readonly Case[] = [
     ];
     const state = (directions: number): Numbers => floats(directions, 2, 3);
     return [
-      one(op, [4, 2, 2], { weights: weights(1), attributes: { hidden_size: 3 }, outputs }),
-      one(op, [4, 2, 2], {
+      one(op, [3, 2, 2], { weights: weights(1), attributes: { hidden_size: 3 }, outputs }),
+      one(op, [3, 2, 2], {
         weights: weights(1, false),
         attributes: { hidden_size: 3, direction: "reverse" },
         outputs,
       }),
-      one(op, [4, 2, 2], {
+      one(op, [3, 2, 2], {
         weights: [...weights(2), "", state(2), ...(op === "LSTM" ? [state(2)] : [])],
         attributes: { hidden_size: 3, direction: "bidirectional" },
         outputs,
       }),
     ];
   }),
-  one("GRU", [4, 2, 2], {
+  one("GRU", [3, 2, 2], {
     weights: [floats(1, 9, 2), floats(1, 9, 3), floats(1, 18)],
     attributes: { hidden_size: 3, linear_before_reset: 1 },
     outputs: 2,
@@ -529,7 +529,7 @@ async function compare({
       expectClose(cpu.gradients[path]!.data, data, 2e-5, path);
     }
     // float32 gradients against differences in float64; kinks lie 1e-5 from a drawn number with chance 1e-3.
-    await expectDifferences(loss, params, integers, cpu.gradients, { tolerance: 2e-4, count: 2 });
+    await expectDifferences(loss, params, integers, cpu.gradients, { tolerance: 2e-4, count: 1 });
   }
 }
 
