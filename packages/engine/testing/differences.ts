@@ -8,6 +8,11 @@ import { Mode } from "../src/trace/mode.ts";
 import { Value } from "../src/trace/value.ts";
 import type { Float32Leaves } from "./arrays.ts";
 
+/** Leaves, or arrays of a batch. */
+type Arrays = Readonly<
+  Record<string, { readonly shape: readonly number[]; readonly data: ArrayLike<number> }>
+>;
+
 type Loss<B> = (params: Traced<Float32Leaves>, batch: Traced<B>, mode: Mode) => LossResult;
 
 /** A step that keeps the truncation error of a function of size 1 near 1e-10, and its rounding too. */
@@ -27,14 +32,14 @@ export async function lossInFloat64<B extends BatchArrays>(
   const before = defaultDevice();
   defaultDevice("cpu");
   try {
-    const values = (leaves: Leaves | BatchArrays): Map<string, Value> =>
+    const values = (leaves: Arrays): Map<string, Value> =>
       new Map(
         Object.entries(leaves).map(([path, { shape, data }]) => [
           path,
           Value.own(
             data instanceof Int32Array
               ? np.array(data as Int32Array<ArrayBuffer>, { shape: [...shape] })
-              : np.array([...data], { shape: [...shape], dtype: np.float64 }),
+              : np.array(Array.from(data), { shape: [...shape], dtype: np.float64 }),
           ),
         ]),
       );
