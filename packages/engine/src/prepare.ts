@@ -55,7 +55,7 @@ export interface Prepared extends Trace {
   readonly report: CompileReport;
 }
 
-type Times = Partial<Record<"traceMs" | "lowerMs" | "sessionMs", number>>;
+type Times = Pick<CompileReport, "traceMs" | "lowerMs" | "sessionMs">;
 
 /** What every stage reads. */
 interface Job {
@@ -65,7 +65,6 @@ interface Job {
   readonly threads: number;
   readonly assets?: string;
   readonly clock?: Clock;
-  readonly times: Times;
 }
 
 /**
@@ -82,28 +81,25 @@ export async function prepare(
   const { backend = "cpu", threads = 1, fallback = true, warn = console.warn } = options;
   const { assets, clock } = options;
   validate(where, backend, threads, clock);
-  const times: Times = {};
-  const traced = await timed(times, clock, "traceMs", run);
+  const [traced, traceTime] = await timed(clock, "traceMs", run);
   const job: Job = {
     where,
     traced,
     signature,
     threads,
-    times,
     ...(assets !== undefined && { assets }),
     ...(clock !== undefined && { clock }),
   };
-  const finish = (executable: Executable, report: CompileReport): Prepared => {
+  const finish = ({ executable, report }: Opened): Prepared => {
     const { program, outputs, kept, bounds } = traced;
-    return { executable, program, outputs, kept, bounds, report: { ...report, ...times } };
+    return { executable, program, outputs, kept, bounds, report: { ...report, ...traceTime } };
   };
   try {
-    if (backend === "auto") {
-      const { executable, report } = await fastest(job, example(), clock as Clock); // validated
-      return finish(executable, report);
-    }
-    const { executable, nodes } = await open(job, backend);
-    return finish(executable, { backend, ...(nodes !== undefined && { nodes }) });
+    return finish(
+      backend === "auto"
+        ? await fastest(job, example(), clock as Clock) // validated
+        : await open(job, backend),
+    );
   } catch (error) {
     if (!(fallback && error instanceof UnsupportedOpError)) {
       throw error;
@@ -112,8 +108,8 @@ export async function prepare(
     warn(
       `${where}: backend "${backend}" has no rule for "${primitive}", so all of it runs on jax-js, which is slower; pass fallback: false to refuse that`,
     );
-    const { executable } = await open(job, "jax");
-    return finish(executable, { backend: "jax", unsupported: primitive });
+    const { executable, report } = await open(job, "jax");
+    return finish({ executable, report: { ...report, unsupported: primitive } });
   }
 }
 
@@ -134,37 +130,37 @@ function validate(where: string, backend: string, threads: number, clock: Clock 
   }
 }
 
+/** A backend ready to run, and what its report says of it. */
 interface Opened {
   readonly executable: Executable;
-  readonly nodes?: number;
+  readonly report: CompileReport;
 }
 
 async function open(job: Job, backend: BackendName): Promise<Opened> {
-  const { traced, signature, clock, times } = job;
+  const { traced, signature, clock } = job;
   if (backend === "jax") {
     const { createJaxExecutable } = await import("./backends/jax.ts");
     const slots = slotsOf(signature);
-    return {
-      executable: await timed(times, clock, "sessionMs", () =>
-        createJaxExecutable(traced.call, slots),
-      ),
-    };
+    const [executable, sessionTime] = await timed(clock, "sessionMs", () =>
+      createJaxExecutable(traced.call, slots),
+    );
+    return { executable, report: { backend, ...sessionTime } };
   }
-  const graph = await timed(times, clock, "lowerMs", () =>
+  const [graph, lowerTime] = await timed(clock, "lowerMs", () =>
     optimize(lower(traced.program, backend === "webgpu" ? "webgpu" : "cpu")),
   );
-  const executable = await timed(times, clock, "sessionMs", () =>
+  const [executable, sessionTime] = await timed(clock, "sessionMs", () =>
     createExecutable(job, backend, graph),
   );
   const reference = referenceFor(backend);
   return {
-    nodes: graph.nodes.length,
+    report: { backend, nodes: graph.nodes.length, ...lowerTime, ...sessionTime },
     executable:
       reference === undefined
         ? executable
         : withReference(job.where, backend, executable, async () => ({
             name: reference,
-            executable: (await open({ ...job, times: {} }, reference)).executable,
+            executable: (await open(job, reference)).executable,
           })),
   };
 }
@@ -203,47 +199,80 @@ function referenceFor(backend: BackendName): BackendName | undefined {
   return backend === "wasm" && inNode() ? "cpu" : undefined;
 }
 
-const PROBE_RUNS = 3;
-
-/** The candidate whose quickest of three runs of the example, after one that warms it up, is the quickest. */
-async function fastest(
-  job: Job,
-  inputs: readonly InputData[],
-  clock: Clock,
-): Promise<Pick<Prepared, "executable" | "report">> {
-  const outputs = job.traced.program.outputs.map(({ shape }) => new Float32Array(sizeOf(shape)));
-  const probes: Probe[] = [];
-  let best: (Opened & { readonly backend: BackendName; readonly ms: number }) | undefined;
+/** The candidate that runs the example in the least time; the others are disposed of. */
+async function fastest(job: Job, inputs: readonly InputData[], clock: Clock): Promise<Opened> {
+  const tried: (Running | Failed)[] = [];
   for (const backend of candidates()) {
-    let opened: Opened | undefined;
-    try {
-      opened = await open(job, backend);
-      await opened.executable.run(inputs, outputs);
-      let ms = Number.POSITIVE_INFINITY;
-      for (let run = 0; run < PROBE_RUNS; run++) {
-        const started = clock.now();
-        await opened.executable.run(inputs, outputs);
-        ms = Math.min(ms, clock.now() - started);
-      }
-      probes.push({ backend, ms });
-      const loser = best !== undefined && best.ms <= ms ? opened : best;
-      best = loser === opened ? best : { ...opened, backend, ms };
-      await loser?.executable.dispose();
-    } catch (error) {
-      await opened?.executable.dispose();
-      if (error instanceof UnsupportedOpError) {
-        throw error;
-      }
-      probes.push({ backend, reason: error instanceof Error ? error.message : String(error) });
-    }
+    tried.push(await probe(job, backend, inputs, clock));
   }
+  const running = tried.filter((each) => "executable" in each);
+  const [best, ...others] = running.toSorted((a, b) => a.ms - b.ms);
+  await Promise.all(others.map(({ executable }) => executable.dispose()));
   if (best === undefined) {
-    throw new Error(
-      `${job.where}: backend "auto" must find one that runs here, got none: ${probes.map(({ backend, reason }) => `${backend}: ${reason}`).join("; ")}`,
+    throw nothingRuns(
+      job.where,
+      tried.filter((each) => "error" in each),
     );
   }
-  const { executable, backend, nodes } = best;
-  return { executable, report: { backend, probes, ...(nodes !== undefined && { nodes }) } };
+  const probes = tried.map(
+    (each): Probe =>
+      "error" in each
+        ? { backend: each.backend, reason: messageOf(each.error) }
+        : { backend: each.report.backend, ms: each.ms },
+  );
+  return { executable: best.executable, report: { ...best.report, probes } };
+}
+
+interface Running extends Opened {
+  readonly ms: number;
+}
+
+interface Failed {
+  readonly backend: BackendName;
+  readonly error: unknown;
+}
+
+const PROBE_RUNS = 3;
+
+/** The quickest of three runs of the example, after one that warms it up and is checked. */
+async function probe(
+  job: Job,
+  backend: BackendName,
+  inputs: readonly InputData[],
+  clock: Clock,
+): Promise<Running | Failed> {
+  const outputs = job.traced.program.outputs.map(({ shape }) => new Float32Array(sizeOf(shape)));
+  let opened: Opened | undefined;
+  try {
+    opened = await open(job, backend);
+    await opened.executable.run(inputs, outputs);
+    let ms = Number.POSITIVE_INFINITY;
+    for (let run = 0; run < PROBE_RUNS; run++) {
+      const started = clock.now();
+      await opened.executable.run(inputs, outputs);
+      ms = Math.min(ms, clock.now() - started);
+    }
+    return { ...opened, ms };
+  } catch (error) {
+    await opened?.executable.dispose();
+    return { backend, error };
+  }
+}
+
+/** A primitive without a rule is the model's matter, whatever else is missing here. */
+function nothingRuns(where: string, failures: readonly Failed[]): Error {
+  const unsupported = failures.find(({ error }) => error instanceof UnsupportedOpError);
+  if (unsupported !== undefined) {
+    return unsupported.error as UnsupportedOpError; // as found
+  }
+  const reasons = failures.map(({ backend, error }) => `${backend}: ${messageOf(error)}`);
+  return new Error(
+    `${where}: backend "auto" must find one that runs here, got none: ${reasons.join("; ")}`,
+  );
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function candidates(): readonly BackendName[] {
@@ -258,16 +287,13 @@ function inNode(): boolean {
   return typeof process === "object" && process.versions?.node !== undefined;
 }
 
+/** What a stage returns, and its time by name where there is a clock. */
 async function timed<T>(
-  times: Times,
   clock: Clock | undefined,
   key: keyof Times,
   stage: () => T | Promise<T>,
-): Promise<T> {
+): Promise<readonly [T, Times]> {
   const start = clock?.now();
   const result = await stage();
-  if (clock !== undefined && start !== undefined) {
-    times[key] = clock.now() - start;
-  }
-  return result;
+  return [result, clock === undefined || start === undefined ? {} : { [key]: clock.now() - start }];
 }

@@ -15,11 +15,11 @@ import { at, listParam, type RuleTable } from "./rule.ts";
 import { item, range } from "./spatial.ts";
 
 export const INDEXING: RuleTable = {
-  gather: (builder, [x, ...indices], equation) => [
-    gather(builder, at(x === undefined ? [] : [x], 0), indices, equation),
+  gather: (builder, inputs, equation) => [
+    gather(builder, at(inputs, 0), inputs.slice(1), equation),
   ],
-  scatter: (builder, [updates, ...indices], equation) => [
-    scatter(builder, at(updates === undefined ? [] : [updates], 0), indices, equation),
+  scatter: (builder, inputs, equation) => [
+    scatter(builder, at(inputs, 0), inputs.slice(1), equation),
   ],
   /** Ascending along the last axis; equal elements keep their order. */
   sort: (builder, inputs) => [sorted(builder, at(inputs, 0))[0]],
@@ -41,7 +41,7 @@ function gather(
   const rank = broadcastShape(indices.map(({ shape }) => shape)).length;
   if (indices.length === 1) {
     const axis = item(axes, 0);
-    const index = materialize(builder, signed(builder, at(indices, 0)));
+    const index = materialize(builder, cast(builder, at(indices, 0), "int32")); // ONNX's are signed
     const picked = builder.emit("Gather", [materialize(builder, x), index], { axis });
     return placed(viewOf(picked), axis, rank, outDim);
   }
@@ -105,9 +105,4 @@ function coordinates(builder: GraphBuilder, indices: readonly View[]): Tensor {
   return columns.length === 1
     ? item(columns, 0)
     : builder.emit("Concat", columns, { axis: shape.length });
-}
-
-/** ONNX's indices are signed. */
-function signed(builder: GraphBuilder, index: View): View {
-  return cast(builder, index, "int32");
 }
