@@ -31,18 +31,6 @@ interface Definition {
   readonly classes: number;
 }
 
-/** conv - norm - relu - conv - norm beside x, with a projection where the shape changes. */
-function block(channels: number, from: number, stride: number): readonly nn.Layer[] {
-  const conv = (strides: number): nn.Layer =>
-    nn.conv2d(channels, 3, { strides, padding: 1, bias: false });
-  const body = nn.sequential(conv(stride), nn.batchNorm(), nn.relu(), conv(1), nn.batchNorm());
-  const shortcut = nn.conv2d(channels, 1, { strides: stride, bias: false });
-  return [
-    stride === 1 && channels === from ? nn.residual(body) : nn.residual(body, shortcut),
-    nn.relu(),
-  ];
-}
-
 const SIZE = 128;
 const VOCABULARY = 96;
 
@@ -66,18 +54,7 @@ const DEFINITIONS: readonly Definition[] = [
     name: "lenet",
     description:
       "two 5x5 convolutions of 16 and 32 filters with max pooling, 128 units, 28x28, batch 64",
-    model: nn.sequential(
-      nn.conv2d(16, 5, { padding: "same" }),
-      nn.relu(),
-      nn.maxPool(2),
-      nn.conv2d(32, 5, { padding: "same" }),
-      nn.relu(),
-      nn.maxPool(2),
-      nn.flatten(),
-      nn.dense(128),
-      nn.relu(),
-      nn.dense(10),
-    ),
+    model: nn.lenet(),
     input: [1, 28, 28],
     batchSize: 64,
     classes: 10,
@@ -86,16 +63,7 @@ const DEFINITIONS: readonly Definition[] = [
     name: "resnet",
     description:
       "three residual blocks of 16, 32 and 64 filters with batch norm, 32x32x3, batch 64",
-    model: nn.sequential(
-      nn.conv2d(16, 3, { padding: 1, bias: false }),
-      nn.batchNorm(),
-      nn.relu(),
-      ...block(16, 16, 1),
-      ...block(32, 16, 2),
-      ...block(64, 32, 2),
-      nn.globalAvgPool(),
-      nn.dense(10),
-    ),
+    model: nn.resnet({ blocks: 1 }),
     input: [3, 32, 32],
     batchSize: 64,
     classes: 10,
