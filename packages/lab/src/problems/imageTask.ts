@@ -1,17 +1,16 @@
 /** Labelled images on one thread: the compiled model, and what a trial sees of it. */
 
-import { type Leaves, mulberry32 } from "@adastra/core";
+import type { Leaves } from "@adastra/core";
 import { compile, compileForward, nn } from "@adastra/engine";
 import {
   batchFiller,
   emptyBatch,
   type ImageSet,
   inOrder,
-  shuffle,
   validationSplit,
 } from "../data/images.ts";
-import type { OpenProblem, Task } from "./problem.ts";
-import { createKeeper } from "./stateKeeper.ts";
+import { createTrials } from "./modelTrials.ts";
+import type { OpenProblem } from "./problem.ts";
 
 /** Images in one evaluation graph: divides the test set and the held-out images. */
 const evaluationBatch = 500;
@@ -30,16 +29,14 @@ export async function openImages(
   { model, shape, batch }: ImagePlan,
   { train, test }: { readonly train: ImageSet; readonly test: ImageSet },
 ): Promise<OpenProblem> {
-  const initialise = (seed: number) => model.init(mulberry32(seed).fork("initialise"), shape);
-  const initialState = (seed: number) => model.initState(mulberry32(seed).fork("state"), shape);
+  const trials = createTrials(model, shape);
   const trained = emptyBatch(train, batch);
   const evaluated = emptyBatch(test, evaluationBatch);
-  const params = initialise(0);
-  const keeper = createKeeper(initialState(0));
+  const { params, state } = trials;
   const gradients = await compile(
     (p, { x, y }, mode) =>
       nn.softmaxCrossEntropy(model.apply(p, x.reshape([batch, ...shape]), mode), y),
-    { params, example: { ...trained }, state: keeper.live },
+    { params, example: { ...trained }, state },
   );
   const scores = await compileForward(
     (p, { x, y }, mode) => {
@@ -49,39 +46,27 @@ export async function openImages(
         correct: nn.correct(logits, y).sum(),
       };
     },
-    { params, example: { ...evaluated }, state: keeper.live },
+    { params, example: { ...evaluated }, state },
   );
   const split = validationSplit(train, heldOut);
 
   return {
-    start: ({ seed, phase }): Task => {
+    start: ({ seed, phase }) => {
       const order = phase === "tune" ? split.train.slice() : inOrder(train.count);
-      const random = mulberry32(seed).fork("order");
-      const stepsPerEpoch = Math.floor(order.length / batch);
       const fill = batchFiller(train);
-      const takeState = keeper.claim(initialState(seed));
-      let step = 0;
-      return {
-        params: initialise(seed),
-        dtype: "float32",
-        stepsPerEpoch,
-        gradient: async (current, into) => {
-          takeState();
-          const position = step % stepsPerEpoch;
-          if (position === 0) {
-            shuffle(order, random);
-          }
-          fill(trained, order, position * batch);
-          step += 1;
+      return trials.start({
+        seed,
+        order,
+        batch,
+        gradient: async (first, current, into) => {
+          fill(trained, order, first);
           return (await gradients.run(trained, current, into)).loss;
         },
-        evaluate: (current) => {
-          takeState();
-          return phase === "tune"
+        evaluate: (current) =>
+          phase === "tune"
             ? score(train, split.validation, current)
-            : score(test, inOrder(test.count), current);
-        },
-      };
+            : score(test, inOrder(test.count), current),
+      });
     },
   };
 

@@ -1,12 +1,12 @@
 /** A language model on one thread, and what a trial sees of it. */
 
-import { type Leaves, mulberry32 } from "@adastra/core";
+import type { Leaves } from "@adastra/core";
 import { compile, compileForward, nn } from "@adastra/engine";
-import { inOrder, shuffle } from "../data/images.ts";
+import { inOrder } from "../data/images.ts";
 import type { TokenSplits } from "../data/tokens.ts";
 import { emptyTokenBatch, windowCount, windowFiller } from "../data/windows.ts";
-import type { OpenProblem, Task } from "./problem.ts";
-import { createKeeper } from "./stateKeeper.ts";
+import { createTrials } from "./modelTrials.ts";
+import type { OpenProblem } from "./problem.ts";
 
 export interface LanguagePlan {
   /** [length] tokens to [length, vocabulary] logits of the next ones. */
@@ -21,15 +21,13 @@ export async function openLanguage(
   { model, batch, length }: LanguagePlan,
   { train, valid, test }: TokenSplits,
 ): Promise<OpenProblem> {
-  const initialise = (seed: number) => model.init(mulberry32(seed).fork("initialise"), [length]);
-  const initialState = (seed: number) => model.initState(mulberry32(seed).fork("state"), [length]);
+  const trials = createTrials(model, [length]);
+  const { params, state } = trials;
   const windows = emptyTokenBatch(batch, length);
-  const params = initialise(0);
-  const keeper = createKeeper(initialState(0));
   const example = { ...windows };
   const gradients = await compile(
     (p, { inputs, targets }, mode) => nn.softmaxCrossEntropy(model.apply(p, inputs, mode), targets),
-    { params, example, state: keeper.live },
+    { params, example, state },
   );
   const scores = await compileForward(
     (p, { inputs, targets }, mode) => {
@@ -39,36 +37,23 @@ export async function openLanguage(
       );
       return Object.fromEntries(losses.map((loss, row) => [String(row), loss]));
     },
-    { params, example, state: keeper.live },
+    { params, example, state },
   );
 
   return {
-    start: ({ seed, phase }): Task => {
+    start: ({ seed, phase }) => {
       const order = inOrder(windowCount(train.length, length));
-      const random = mulberry32(seed).fork("order");
-      const stepsPerEpoch = Math.floor(order.length / batch);
       const fill = windowFiller(train, length);
-      const takeState = keeper.claim(initialState(seed));
-      let step = 0;
-      return {
-        params: initialise(seed),
-        dtype: "float32",
-        stepsPerEpoch,
-        gradient: async (current, into) => {
-          takeState();
-          const position = step % stepsPerEpoch;
-          if (position === 0) {
-            shuffle(order, random);
-          }
-          fill(windows, order, position * batch);
-          step += 1;
+      return trials.start({
+        seed,
+        order,
+        batch,
+        gradient: async (first, current, into) => {
+          fill(windows, order, first);
           return (await gradients.run(example, current, into)).loss;
         },
-        evaluate: (current) => {
-          takeState();
-          return score(phase === "tune" ? valid : test, current);
-        },
-      };
+        evaluate: (current) => score(phase === "tune" ? valid : test, current),
+      });
     },
   };
 
