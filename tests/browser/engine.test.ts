@@ -1,21 +1,25 @@
+import { fileURLToPath } from "node:url";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { type Served, serve } from "../../examples/page/serve.mjs";
 import { launchChromium } from "./chromium.ts";
 import type {} from "./engineMain.ts";
 import { type Trained, trainFew } from "./enginePage.ts";
-import { type EngineServer, serveEngine } from "./engineServer.ts";
 
 const STEPS = 3;
 
 let browser: Browser;
-let server: EngineServer;
+let server: Served;
 let page: Page;
 let lenet: Trained;
 
 beforeAll(async () => {
   [browser, server, lenet] = await Promise.all([
     launchChromium({ webgpu: true }),
-    serveEngine("./engineMain.ts"),
+    serve({
+      html: '<!doctype html><title>engine</title><script type="module" src="/engineMain.js"></script>',
+      entries: [fileURLToPath(new URL("./engineMain.ts", import.meta.url))],
+    }),
     trainFew("lenet", "cpu", STEPS),
   ]);
   page = await browser.newPage();

@@ -1,11 +1,11 @@
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { servePage } from "../../examples/page/serve.mjs";
+import { type Served, servePage } from "../../examples/page/serve.mjs";
 import { launchChromium } from "./chromium.ts";
 
 let browser: Browser;
 let page: Page;
-let server: { readonly url: string; close(): void };
+let server: Served;
 const errors: string[] = [];
 
 beforeAll(async () => {
