@@ -5,8 +5,6 @@ import {
   type CompiledOptimizer,
   compileOptimizer,
   mulberry32,
-  type Optimizer,
-  reduceOnPlateau,
   sam,
   scheduleFreeAdamW,
   sgd,
@@ -14,14 +12,25 @@ import {
 import { CheckpointDirectory, memoryFiles } from "@adastra/core/checkpoint";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { labels, normal } from "../../testing/batches.ts";
+import {
+  at,
+  common,
+  data,
+  descend,
+  held,
+  loss,
+  model,
+  type Rows,
+  type Slope,
+  slope,
+  started,
+  valueOf,
+} from "../../testing/fitting.ts";
 import {
   compile,
   type DataSource,
-  DivergedError,
   type EpochReport,
   type FitOptions,
-  type FitResult,
   fit,
   type LossFunction,
   nn,
@@ -29,44 +38,6 @@ import {
 } from "../index.ts";
 import { inOrder, shuffled } from "./data.ts";
 import { openEvaluation } from "./metrics.ts";
-
-const ROWS = 26;
-const data = { x: normal(1, [ROWS, 5]), y: labels(2, ROWS, 3) };
-const held = { x: normal(3, [10, 5]), y: labels(4, 10, 3) };
-
-/** A model with everything that outlives a step: running statistics, and the count of dropout's masks. */
-const model = nn.sequential(nn.dense(6), nn.batchNorm(), nn.relu(), nn.dropout(0.25), nn.dense(3));
-type Rows = typeof data;
-const loss: LossFunction<Rows> = (p, { x, y }, mode) => {
-  const logits = model.apply(p, x, mode);
-  return [nn.softmaxCrossEntropy(logits, y), { accuracy: nn.accuracy(logits, y) }];
-};
-
-function started(method: Optimizer = adam(), learningRate = 0.05) {
-  const params = model.init(mulberry32(7), [5]);
-  return {
-    optimizer: compileOptimizer(method, { params, learningRate }),
-    state: model.initState(mulberry32(8), [5]),
-  };
-}
-
-/** Four or two steps an epoch, three epochs. */
-const common = { data, batchSize: 6, epochs: 3, random: mulberry32(5) };
-
-/** f(w) = w: SGD at rate 1 takes 1 from it each step, whatever the data are. */
-const slope = {
-  data: { x: { shape: [4, 1], data: Float32Array.of(1, 2, 3, 4) } },
-  batchSize: 2,
-  random: mulberry32(1),
-};
-type Slope = typeof slope.data;
-const descend: LossFunction<Slope> = ({ w }) => w!.sum();
-const at = (w: number, method = sgd()): CompiledOptimizer =>
-  compileOptimizer(method, {
-    params: { w: { shape: [], data: Float32Array.of(w) } },
-    learningRate: 1,
-  });
-const valueOf = (optimizer: CompiledOptimizer) => optimizer.params["w"]?.data[0];
 
 describe("fit", () => {
   test("learns: y = sin 3x from noisy samples, on data it has not seen", async () => {
@@ -341,123 +312,6 @@ describe("early stopping", () => {
   });
 });
 
-describe("checkpoints", () => {
-  const methods: readonly (readonly [string, Optimizer])[] = [
-    ["adashift", adashift({ n: 3 })],
-    ["accumulate(2, adam)", accumulate(2, adam())],
-    ["sam(sgd with momentum)", sam(sgd({ momentum: 0.9 }))],
-    ["scheduleFreeAdamW", scheduleFreeAdamW()],
-  ];
-  const plateau = () => reduceOnPlateau(0.05, { patience: 0, threshold: 0.5 });
-
-  test.each(methods)(
-    "%s stopped after any step, and resumed, is the unbroken run",
-    async (_, method) => {
-      /** Runs to the end, stopped after each of these steps and begun again from nothing but the files. */
-      const train = async (stops: readonly number[]) => {
-        const directory = new CheckpointDirectory(memoryFiles());
-        let end: { result: FitResult; optimizer: CompiledOptimizer; state: object } | undefined;
-        for (const stop of [...stops, undefined]) {
-          const learningRate = plateau();
-          const { state } = started();
-          const optimizer = compileOptimizer(method, {
-            params: model.init(mulberry32(7), [5]),
-            learningRate,
-          });
-          const result = await fit(loss, {
-            ...common,
-            optimizer,
-            state,
-            validation: { data: held, batchSize: 4 },
-            earlyStopping: { patience: 3 },
-            checkpoint: { directory, schedule: learningRate },
-            onStep: ({ step }, control) => step === stop && control.stop(),
-            onEpoch: ({ validation }) => learningRate.report(validation?.["loss"] ?? 0),
-          });
-          expect(result.status).toBe(stop === undefined ? "finished" : "stopped");
-          end = { result, optimizer, state };
-        }
-        return { ...end, saved: end?.optimizer.save() };
-      };
-      const whole = await train([]);
-      const steps = whole.result?.step ?? 0;
-      expect(steps).toBeGreaterThanOrEqual(6);
-      expect(whole.result?.best?.epoch).toBeGreaterThan(0);
-      const broken = await train(Array.from({ length: steps }, (__, i) => i + 1));
-      expect(broken.result).toEqual(whole.result);
-      expect(broken.saved).toEqual(whole.saved);
-      expect(broken.state).toEqual(whole.state);
-    },
-  );
-
-  test("of a process that is gone, the steps since the last checkpoint are taken again", async () => {
-    const directory = new CheckpointDirectory(memoryFiles());
-    const options = { ...common, checkpoint: { directory, every: 3 } };
-    const crash = started();
-    const crashing = fit(loss, {
-      ...options,
-      ...crash,
-      onStep: ({ step }) => {
-        if (step === 8) {
-          throw new Error("power cut");
-        }
-      },
-    });
-    await expect(crashing).rejects.toThrow("power cut");
-    expect(await directory.list()).toEqual([3, 4, 6]);
-    const steps: number[] = [];
-    const resumed = started();
-    const onStep = ({ step }: StepReport) => steps.push(step);
-    const end = await fit(loss, { ...options, ...resumed, onStep });
-    expect(steps).toEqual([7, 8, 9, 10, 11, 12]);
-    const whole = started();
-    expect(end).toEqual(await fit(loss, { ...common, ...whole }));
-    expect(resumed.optimizer.save()).toEqual(whole.optimizer.save());
-    // A run that is over has nothing left to do.
-    const again = started();
-    expect(await fit(loss, { ...options, ...again, onStep })).toEqual(end);
-    expect(steps).toHaveLength(6);
-  });
-
-  test("refuse another order, seed, model, or file, and change nothing", async () => {
-    const directory = new CheckpointDirectory(memoryFiles());
-    const checkpoint = { directory };
-    await fit(loss, { ...common, ...started(), checkpoint, epochs: 1 });
-    const refused = async (options: Partial<FitOptions<Rows>>, message: string) => {
-      const fresh = started();
-      const before = [fresh.optimizer.save(), JSON.stringify(fresh.state)];
-      await expect(fit(loss, { ...common, ...fresh, checkpoint, ...options })).rejects.toThrow(
-        message,
-      );
-      expect([fresh.optimizer.save(), JSON.stringify(fresh.state)]).toEqual(before);
-    };
-    const hint = "; pass what it was saved with, or another directory";
-    await refused({ batchSize: 5 }, `fit: the checkpoint was saved with batchSize 6, got 5${hint}`);
-    await refused(
-      { shuffle: false },
-      `fit: the checkpoint was saved with shuffle true, got false${hint}`,
-    );
-    await refused({ data: held }, `fit: the checkpoint was saved with rows ${ROWS}, got 10${hint}`);
-    await refused(
-      { random: mulberry32(6) },
-      `fit: \`random\` must have the seed of the checkpoint, got another${hint}`,
-    );
-    const { state } = started();
-    await refused(
-      { state: { ...state, more: { shape: [1], data: Float32Array.of(1) } } },
-      `fit: \`state\` must hold 0 numbers at "more", as the checkpoint does, got 1${hint}`,
-    );
-    await refused({ optimizer: started(sgd()).optimizer }, "load: state.optimizer must be");
-    const { optimizer } = started();
-    const bare = new CheckpointDirectory(memoryFiles());
-    await bare.save(1, { optimizer: optimizer.save() });
-    await refused(
-      { checkpoint: { directory: bare } },
-      `fit: a checkpoint to resume must hold "adastra-fit/1", got undefined${hint}`,
-    );
-  });
-});
-
 describe("reports", () => {
   test("tell the place, the loss, the rate and the time left, as plain data", async () => {
     let now = 100;
@@ -518,77 +372,6 @@ describe("reports", () => {
       onStep: ({ step }) => step === 3 && controller.abort(),
     });
     expect(aborted).toMatchObject({ status: "aborted", step: 3, epochs: 1 });
-  });
-});
-
-describe("numbers that are not finite", () => {
-  async function divergence(promise: Promise<unknown>): Promise<DivergedError> {
-    const error = await promise.then(
-      () => undefined,
-      (reason: unknown) => reason,
-    );
-    expect(error).toBeInstanceOf(DivergedError);
-    return error as DivergedError;
-  }
-
-  test("in the data are named by their row; everything is as before that step", async () => {
-    const x = normal(1, [ROWS, 5]);
-    x.data[5 * 17 + 3] = Number.NaN;
-    const states: string[] = [];
-    const { optimizer, state } = started(accumulate(2, adam()));
-    const everything = () => JSON.stringify([optimizer.save(), state]);
-    states.push(everything());
-    const error = await divergence(
-      fit(loss, {
-        ...common,
-        data: { ...data, x },
-        optimizer,
-        state,
-        // The second batch of the second step.
-        shuffle: false,
-        batchSize: 5,
-        onStep: () => states.push(everything()),
-      }),
-    );
-    expect(error.message).toBe(
-      'fit: loss must be finite at step 2, got NaN, since batch "x" holds NaN at index 13 (row 17 of the data); check the data',
-    );
-    expect(error).toMatchObject({ step: 2, code: "DIVERGED", origin: { where: "batch", row: 17 } });
-    expect(states).toHaveLength(2);
-    expect(everything()).toBe(states[1]);
-  });
-
-  test("are traced to the operation and the parameter before it", async () => {
-    const optimizer = at(-0.5);
-    const logarithm: LossFunction<Slope> = ({ w }, { x }) => x.mul(w!).log().mean().exp();
-    const error = await divergence(
-      fit(logarithm, { ...slope, optimizer, epochs: 1, shuffle: false }),
-    );
-    expect(error.message).toBe(
-      'fit: loss must be finite at step 1, got NaN, first as NaN at index 0 of "log" [2, 1] after "w"; lower the learning rate or clip gradients',
-    );
-    expect([valueOf(optimizer), optimizer.count]).toEqual([-0.5, 0]);
-  });
-
-  test("are found in a gradient whose loss is finite, whatever the optimizer was told to do", async () => {
-    const optimizer = at(0);
-    const root: LossFunction<Slope> = ({ w }) => w!.sqrt();
-    const error = await divergence(fit(root, { ...slope, optimizer, epochs: 1 }));
-    expect(error.message).toMatch(
-      /^fit: gradient of leaf "w" must be finite at step 1, got NaN or infinity, first as Infinity at index 0 of "reciprocal" \[\] after "w"; lower the learning rate or clip gradients$/,
-    );
-    expect(error.origin?.of).toBe("w");
-    expect(error.cause).toMatchObject({ name: "NonFiniteError" });
-    expect([valueOf(optimizer), optimizer.count]).toEqual([0, 0]);
-  });
-
-  test("that an earlier step made are called the parameter's", async () => {
-    const optimizer = at(1);
-    optimizer.params["w"]?.data.fill(Number.POSITIVE_INFINITY);
-    const error = await divergence(fit(descend, { ...slope, optimizer, epochs: 1 }));
-    expect(error.message).toContain(
-      'got Infinity, since parameter "w" holds Infinity at index 0; lower',
-    );
   });
 });
 
