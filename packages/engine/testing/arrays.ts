@@ -15,22 +15,24 @@ export function zerosLike(leaves: Leaves): Float32Leaves {
   );
 }
 
-/** Largest difference as a share of the largest expected magnitude. */
+/**
+ * Largest difference as a share of the largest expected magnitude, or of `terms`, the magnitude of the numbers
+ * that were summed, where every sum may cancel.
+ */
 export function expectClose(
   actual: ArrayLike<number>,
   expected: ArrayLike<number>,
   tolerance: number,
   what = "array",
+  terms = 1e-30,
 ): void {
   expect(actual.length, `${what}: length`).toBe(expected.length);
-  const scale = Math.max(1e-30, ...Array.from(expected, (value) => Math.abs(value)));
+  const scale = Math.max(terms, ...Array.from(expected, (value) => Math.abs(value)));
   for (let i = 0; i < expected.length; i++) {
     const [got, want] = [actual[i]!, expected[i]!];
     const error = Object.is(got, want) ? 0 : Math.abs(got - want) / scale;
     if (!(error <= tolerance)) {
-      expect.fail(
-        `${what}[${i}]: ${got} differs from ${want} by ${error} of the largest magnitude`,
-      );
+      expect.fail(`${what}[${i}]: ${got} differs from ${want} by ${error} of the scale`);
     }
   }
 }

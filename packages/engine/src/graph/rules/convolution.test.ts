@@ -45,6 +45,20 @@ const gradients =
 const pair = (min: number, max: number) =>
   fc.tuple(fc.integer({ min, max }), fc.integer({ min, max }));
 
+/**
+ * Whether jax-js differentiates it: its transpose pads the gradient of y by less than 0 where x was padded by
+ * more than the window reaches, and it refuses to cut off more than y's extent, though zeros stand between y's
+ * elements.
+ */
+const differentiable = ({ extents, window, strides, dilations, padding }: Geometry): boolean =>
+  extents.every((extent, i) => {
+    const reach = (window[i]! - 1) * dilations[i]!;
+    const [before, after] = padding[i]!;
+    const y = Math.floor((extent + before + after - reach - 1) / strides[i]!) + 1;
+    const both = extent + reach - ((y - 1) * strides[i]! + 1);
+    return Math.min(reach - before, both - (reach - before), both) >= -y;
+  });
+
 /** Any whose windows fit into the picture, paddings below 0 included. */
 const GEOMETRIES = fc
   .record({
@@ -63,7 +77,24 @@ const GEOMETRIES = fc
       (extent, i) =>
         extent + padding[i]![0] + padding[i]![1] >= (window[i]! - 1) * dilations[i]! + 1,
     ),
-  );
+  )
+  .filter(differentiable);
+
+/** Whose one column of windows reads padding alone. */
+const ALL_CROPPED: Geometry = {
+  batch: 2,
+  groups: 1,
+  channels: 1,
+  outputs: 2,
+  extents: [3, 3],
+  window: [1, 1],
+  strides: [1, 1],
+  dilations: [1, 1],
+  padding: [
+    [0, 0],
+    [-3, 1],
+  ],
+};
 
 describe("convolution", () => {
   test("of any geometry computes what jax-js computes, and so do both gradients", async () => {
@@ -75,12 +106,13 @@ describe("convolution", () => {
         ]) {
           const { optimized, jax } = await runEveryWay(call, slots(geometry));
           jax.forEach((expected, index) => {
-            // Sums of at most 3 · 8 · 8 · 9 products of size 1 in another order, relative to the largest.
-            expectClose(optimized[index]!, expected, 2e-5, JSON.stringify(geometry));
+            // Sums of at most 3 · 8 · 8 · 9 products of normal draws in another order; where few results are
+            // left all of them may be sums that cancel, the gradient's cos(y) too, hence no scale below 1.
+            expectClose(optimized[index]!, expected, 2e-5, JSON.stringify(geometry), 1);
           });
         }
       }),
-      { numRuns: 40 },
+      { numRuns: 40, examples: [[ALL_CROPPED]] },
     );
   }, 60_000);
 });

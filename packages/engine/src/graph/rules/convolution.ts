@@ -69,7 +69,17 @@ function convolution(builder: GraphBuilder, left: View, right: View, equation: E
     window: w.shape.slice(LEAD),
     ys: shape.slice(vmap + 2),
   };
-  return reshape(builder, chooseForm(builder, conv), shape);
+  return seesNothing(conv)
+    ? broadcastTo({ tensor: builder.scalar(0, x.tensor.dtype), shape: [], axes: [] }, shape)
+    : reshape(builder, chooseForm(builder, conv), shape);
+}
+
+/** Whether negative padding cuts off all of x along an axis: what the windows then read is padding, zeros. */
+function seesNothing({ x, padding, spacing }: Convolution): boolean {
+  return padding.some(([before, after], i) => {
+    const extent = (item(x.shape, LEAD + i) - 1) * item(spacing, i) + 1;
+    return extent + Math.min(0, before) + Math.min(0, after) <= 0;
+  });
 }
 
 /** With fewer channels than this another form of a gradient is the faster one. */
