@@ -9,7 +9,9 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   "@adastra/core": [],
   "@adastra/engine": ["@adastra/core"],
-  adastra: ["@adastra/core", "@adastra/engine"],
+  "@adastra/meta": ["@adastra/core"],
+  "@adastra/swarm": ["@adastra/core"],
+  adastra: ["@adastra/core", "@adastra/engine", "@adastra/meta", "@adastra/swarm"],
 };
 
 interface Package {

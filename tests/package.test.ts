@@ -7,7 +7,7 @@ import { build, transformSync } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const NAMES = ["core", "engine", "lab"] as const;
+const NAMES = ["core", "engine", "meta", "swarm", "lab"] as const;
 
 /** TypeScript blocks of the README, and the example files that they must show word for word. */
 const EXAMPLES = [
@@ -76,7 +76,9 @@ async function bundleForNode(from: string, to: string): Promise<void> {
 
 describe("the packed packages", () => {
   it("hold the built files and no sources or tests", () => {
-    for (const name of ["@adastra/core", "@adastra/engine", "adastra"]) {
+    for (const name of NAMES.map((folder) =>
+      folder === "lab" ? "adastra" : `@adastra/${folder}`,
+    )) {
       const files = readdirSync(join(project, "node_modules", name), {
         recursive: true,
         encoding: "utf8",

@@ -1,0 +1,2 @@
+/** @adastra/meta: learning to learn, and federated learning. */
+export {};

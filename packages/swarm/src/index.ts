@@ -1,0 +1,12 @@
+/** @adastra/swarm: decentralized training. */
+
+export type { Timers } from "./clock.ts";
+export type {
+  Message,
+  Outcome,
+  Payload,
+  Peer,
+  Round,
+  Settlement,
+} from "./protocol/message.ts";
+export type { Listener, Traffic, Transport } from "./transport/transport.ts";
