@@ -214,6 +214,24 @@ export class Binding implements CompiledOptimizer {
     this.numbers.set("set", changes, this.steps);
   }
 
+  views(key: string): Leaves {
+    const leaves: Record<string, Leaf> = {};
+    for (const tensor of this.tensors) {
+      const { arrays, twins } = tensor.owner.plan;
+      const array = arrays.findIndex(
+        ({ name, slots, format, work }, index) =>
+          name === key && index > GRADIENT && slots === 1 && format === undefined && !work,
+      );
+      if (array < 0 || Object.values(twins).includes(key)) {
+        throw new RangeError(
+          `views: the key must be that of state with one number an element, kept in the dtype and apart from other state, got "${key}" of "${this.name}"`,
+        );
+      }
+      leaves[tensor.leaf.path] = { shape: tensor.leaf.shape, data: tensor.view(array, 0) };
+    }
+    return leaves;
+  }
+
   evaluationParams(): Leaves {
     const numbers = this.numbers.at(this.steps);
     const { evaluate } = this.runtime;

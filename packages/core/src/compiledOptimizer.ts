@@ -95,6 +95,12 @@ export interface CompiledOptimizer<D extends DType = DType> {
    * @throws RangeError for a key that is none, or a value out of range. Nothing has changed then.
    */
   set(changes: Changes): void;
+  /**
+   * State of a key as views on the memory, for what changes it between steps: peers that average it.
+   *
+   * @throws RangeError for a key whose state is not one number an element in the dtype.
+   */
+  views(key: string): Leaves<ArrayOf<D>>;
   /** The parameters to evaluate the model with: averages, or the iterate that a method calls its answer; copied. */
   evaluationParams(): Leaves<ArrayOf<D>>;
   /** Parameters and state by name, copied. */

@@ -69,6 +69,7 @@ export type { Magnitude, Statistics, TensorStatistics, ValueStatistics } from ".
 export type {
   Hyperparameter,
   Hyperparameters,
+  Moments,
   NamedInputs,
   Optimizer,
   Phase,

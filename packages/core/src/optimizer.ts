@@ -110,6 +110,17 @@ export interface StepOutputs<K extends string> {
   readonly next: Readonly<Record<K, Expr>>;
   /** Values of the step that `inspect` shows, by name: v, inertia, conformity. */
   readonly inspect?: Readonly<Record<string, Expr>>;
+  /** Where the update is that of an adaptive method, its parts. */
+  readonly moments?: Moments;
+}
+
+/**
+ * An adaptive method's direction and scale: its update is −αₜ m / √v, but for an ε. What puts another scale in the
+ * place of v, such as one that peers agree on, starts from them.
+ */
+export interface Moments {
+  readonly m: Expr;
+  readonly v: Expr;
 }
 
 /** A call before the step itself, with a gradient of its own: to accumulate it, or to climb as SAM does. */

@@ -3,7 +3,6 @@
 export type { Timers } from "./clock.ts";
 export type {
   Message,
-  Outcome,
   Payload,
   Peer,
   Round,

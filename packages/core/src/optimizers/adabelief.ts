@@ -9,7 +9,13 @@
 import { add, lerp, neg, square, sub } from "../expr/build.ts";
 import { defineOptimizer, nonNegative, type Optimizer, perElement } from "../optimizer.ts";
 import { withDecay } from "../transforms/weightDecay.ts";
-import { type AdamOptions, adamRates, correctedScale, correctedStep } from "./adam.ts";
+import {
+  type AdamOptions,
+  adamRates,
+  correctedMoments,
+  correctedScale,
+  correctedStep,
+} from "./adam.ts";
 
 export interface AdabeliefOptions extends Omit<AdamOptions, "eps"> {
   /** ε, at least 0, default 1e-16; added after the root. */
@@ -48,7 +54,12 @@ export function adabelief({
     const surprise = add(lerp(s, square(sub(g, m)), sub(1, b2)), epsRoot);
     const update = neg(correctedStep(lr, m, surprise, b1, b2, eps, t));
     const { v: belief, effectiveRate } = correctedScale(lr, surprise, b2, eps, t);
-    return { update, next: { mu: m, s: surprise }, inspect: { belief, effectiveRate } };
+    return {
+      update,
+      next: { mu: m, s: surprise },
+      inspect: { belief, effectiveRate },
+      moments: correctedMoments(m, surprise, b1, b2, t),
+    };
   });
   return withDecay(believing, decay);
 }

@@ -58,7 +58,8 @@ export function adagrad({
       convention === "torch"
         ? div(step, add(sqrt(s), eps))
         : select(gt(s, 0), div(step, sqrt(add(s, eps))), 0);
-    return { update: neg(update), next: { sum: s }, inspect: { v: s } };
+    const moments = { m: div(g, add(1, mul(sub(t, 1), learningRateDecay))), v: s };
+    return { update: neg(update), next: { sum: s }, inspect: { v: s }, moments };
   });
   return withDecay(summing, decay);
 }

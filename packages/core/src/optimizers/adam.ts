@@ -75,6 +75,7 @@ export function adamAs(
       update: neg(correctedStep(lr, m, v, b1, b2, eps, t)),
       next: { mu: m, nu: v },
       inspect: correctedScale(lr, v, b2, eps, t),
+      moments: correctedMoments(m, v, b1, b2, t),
     };
   });
   return withDecay(plain, decay);
@@ -141,19 +142,22 @@ export function amsgradAs(
       const v = max(nu, average);
       const inspect = correctedScale(lr, v, b2, eps, t);
       const update = neg(correctedStep(lr, m, v, b1, b2, eps, t));
-      return { update, next: { mu: m, nu: v }, inspect };
+      const moments = correctedMoments(m, v, b1, b2, t);
+      return { update, next: { mu: m, nu: v }, inspect, moments };
     }
     if (convention === "torch") {
       const h = max(nuMax, average);
       const update = neg(correctedStep(lr, m, h, b1, b2, eps, t));
       const inspect = correctedScale(lr, h, b2, eps, t);
-      return { update, next: { mu: m, nu: average, nuMax: h }, inspect };
+      const moments = correctedMoments(m, h, b1, b2, t);
+      return { update, next: { mu: m, nu: average, nuMax: h }, inspect, moments };
     }
     const h = max(nuMax, mul(average, div(1, correction(b2, t))));
     const denominator = add(sqrt(h), eps);
     const update = neg(div(mul(div(lr, correction(b1, t)), m), denominator));
     const inspect = { v: h, effectiveRate: div(lr, denominator) };
-    return { update, next: { mu: m, nu: average, nuMax: h }, inspect };
+    const moments = { m: div(m, correction(b1, t)), v: h };
+    return { update, next: { mu: m, nu: average, nuMax: h }, inspect, moments };
   });
   return withDecay(growing, decay);
 }
@@ -194,6 +198,17 @@ export function correctedScale(
     v: mul(v, div(1, c)),
     effectiveRate: div(mul(lr, root), add(sqrt(v), mul(eps, root))),
   };
+}
+
+/** m̂ and v̂ of the same m and v as `correctedStep`. */
+export function correctedMoments(
+  m: Expr,
+  v: Expr,
+  b1: Operand,
+  b2: Operand,
+  t: Expr,
+): { readonly m: Expr; readonly v: Expr } {
+  return { m: mul(m, div(1, correction(b1, t))), v: mul(v, div(1, correction(b2, t))) };
 }
 
 /** β₁, β₂ and ε, checked where an optimizer is defined. */

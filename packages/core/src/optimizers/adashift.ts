@@ -178,7 +178,8 @@ export function adashift({
     const inspect = { v: select(ready, div(v, c), 0), effectiveRate: select(ready, rate, 0) };
     // Decoupled decay goes with the steps, gated elements included.
     const decayed = shrinks ? add(u, mul(select(started, mul(lr, weightDecay), 0), p)) : u;
-    return { update: neg(decayed), next, inspect };
+    const moments = { m: select(ready, m, 0), v: inspect.v };
+    return { update: neg(decayed), next, inspect, ...(!shrinks && { moments }) };
   });
   return decoupled ? shifted : withDecay(shifted, { weightDecay });
 }

@@ -96,7 +96,7 @@ export function rmsprop({
     const u = div(g, denominator);
     const inspect = { v: spread, effectiveRate: div(lr, denominator) };
     if (!heavy) {
-      return { update: neg(mul(lr, u)), next, inspect };
+      return { update: neg(mul(lr, u)), next, inspect, moments: { m: g, v: spread } };
     }
     const rateInside = convention === "optax";
     const b = add(mul(momentum, trace), rateInside ? mul(lr, u) : u);

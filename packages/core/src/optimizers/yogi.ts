@@ -11,7 +11,13 @@ import { gt, lerp, lt, mul, neg, select, square, sub } from "../expr/build.ts";
 import type { Expr } from "../expr/node.ts";
 import { defineOptimizer, type Optimizer, perElement } from "../optimizer.ts";
 import { withDecay } from "../transforms/weightDecay.ts";
-import { type AdamOptions, adamRates, correctedScale, correctedStep } from "./adam.ts";
+import {
+  type AdamOptions,
+  adamRates,
+  correctedMoments,
+  correctedScale,
+  correctedStep,
+} from "./adam.ts";
 
 export interface YogiOptions extends Omit<AdamOptions, "eps"> {
   /** ε, at least 0, default 1e-3; added after the root. */
@@ -55,6 +61,7 @@ export function yogi({
       update: neg(correctedStep(lr, m, v, b1, b2, eps, t)),
       next: { mu: m, nu: v },
       inspect,
+      moments: correctedMoments(m, v, b1, b2, t),
     };
   });
   return withDecay(additive, decay);

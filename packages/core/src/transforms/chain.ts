@@ -60,7 +60,7 @@ export function chain(...stages: readonly Optimizer[]): Optimizer {
     hyperparameters: combined.hyperparameters,
     step: (inputs) => {
       const made = run(inputs, stages.length);
-      const { update, params } = made.at(-1) as StepOutputs<string>;
+      const { update, params, moments } = made.at(-1) as StepOutputs<string>;
       const next: Record<string, Expr> = {};
       const inspect: Record<string, Expr> = {};
       made.forEach((outputs, index) => {
@@ -69,7 +69,13 @@ export function chain(...stages: readonly Optimizer[]): Optimizer {
           inspect[uniqueKey(name, inspect, index + 1)] = e;
         }
       });
-      return { update, next, inspect, ...(params !== undefined && { params }) };
+      return {
+        update,
+        next,
+        inspect,
+        ...(params !== undefined && { params }),
+        ...(moments !== undefined && { moments }),
+      };
     },
     before: stages.flatMap(({ before = [] }, index) =>
       before.map(

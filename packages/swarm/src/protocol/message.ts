@@ -3,7 +3,7 @@
  *
  * One round of an edge, seen from either end:
  *
- *     →  values r     mine of round r, and how my last round of this edge ended
+ *     →  values r     mine of round r, and how the rounds before ended for me
  *     ←  values r     its own
  *     →  have r       I hold your values of round r
  *     ←  have r       it holds mine: the edge counts, and both ends mix
@@ -35,15 +35,19 @@ export type Payload =
 export const INT8_BLOCK = 256;
 
 /**
- * How a round of an edge ended for the sender: it mixed, it did not, or it cannot know: it holds the other's values,
- * and was not told whether the other holds its own.
+ * How the rounds of an edge ended for the sender, as far as the other end may not know.
+ *
+ * Rounds count from 1; 0 stands for none.
  */
-export type Outcome = "mixed" | "dropped" | "unknown";
-
-/** How the sender's last round of this edge ended. */
 export interface Settlement {
-  readonly round: Round;
-  readonly outcome: Outcome;
+  /** Drawn anew whenever the sender starts: what another session of it settled no longer counts. */
+  readonly session: number;
+  /** The last round that it mixed. */
+  readonly mixed: Round;
+  /** The last round that is over for it: those after `mixed` up to this one it did not mix. */
+  readonly closed: Round;
+  /** A round that is over for it and whose end it cannot know: it holds the other's values and was not told whether its own arrived. */
+  readonly unknown: Round;
 }
 
 export type Message =
@@ -56,7 +60,7 @@ export type Message =
     }
   /** The sender holds the receiver's values of the round, and would mix them. */
   | { readonly kind: "have"; readonly round: Round }
-  /** The sender lives, is at this round, and its last round of this edge ended so. */
+  /** The sender lives and is at this round. */
   | { readonly kind: "beat"; readonly round: Round; readonly settled: Settlement }
   /** Asks for the receiver's values as they stand. */
   | { readonly kind: "fetch" }
