@@ -1,11 +1,56 @@
 /** @adastra/swarm: decentralized training. */
 
 export type { Timers } from "./clock.ts";
-export type {
-  Message,
-  Payload,
-  Peer,
-  Round,
-  Settlement,
-} from "./protocol/message.ts";
+export type { Edge, Graph } from "./graph/graphs.ts";
+export {
+  complete,
+  edgesOf,
+  erdosRenyi,
+  exponential,
+  fromEdges,
+  hypercube,
+  isBipartite,
+  isConnected,
+  path,
+  randomRegular,
+  ring,
+  star,
+  torus,
+} from "./graph/graphs.ts";
+export type { DAdagradOptions } from "./methods/dAdagrad.ts";
+export { dadagrad } from "./methods/dAdagrad.ts";
+export type { DAdamOptions } from "./methods/dAdam.ts";
+export { dadam } from "./methods/dAdam.ts";
+export type { DAmsgradOptions } from "./methods/dAmsgrad.ts";
+export { damsgrad } from "./methods/dAmsgrad.ts";
+export { dpsgd } from "./methods/dPsgd.ts";
+export type { FrameworkOptions, Method } from "./methods/framework.ts";
+export { decentralized } from "./methods/framework.ts";
+export type { Mixing } from "./mixing/mixing.ts";
+export {
+  fromMatrix,
+  lambda,
+  lazy,
+  maxDegree,
+  metropolis,
+  periodicity,
+  spectralGap,
+  toMatrix,
+} from "./mixing/mixing.ts";
+export type { DeadlineOptions } from "./peer/deadline.ts";
+export type { Compute, PeerOptions, RoundReport } from "./peer/peer.ts";
+export { PeerLoop } from "./peer/peer.ts";
+export type { Compression } from "./protocol/compression.ts";
+export type { Message, Payload, Peer, Round, Settlement } from "./protocol/message.ts";
+export { Network, type NetworkOptions, type Partition } from "./simulator/network.ts";
+export {
+  type Fault,
+  type PeerSummary,
+  type SimulateOptions,
+  type Simulation,
+  simulate,
+} from "./simulator/simulate.ts";
+export { VirtualTime } from "./simulator/virtualTime.ts";
+export type { Trainer, TrainerOptions, Values } from "./train/trainer.ts";
+export { createTrainer } from "./train/trainer.ts";
 export type { Listener, Traffic, Transport } from "./transport/transport.ts";

@@ -1,0 +1,41 @@
+/** How long a round waits for its neighbours: as long as rounds usually take, and some. */
+
+export interface DeadlineOptions {
+  /** Before any round has been measured, default 2000 ms. */
+  readonly firstMs?: number;
+  /** Default 20 ms. */
+  readonly leastMs?: number;
+  /** Default 2500 ms. */
+  readonly mostMs?: number;
+  /** Times the median of the last rounds, default 3. */
+  readonly factor?: number;
+}
+
+/** Rounds that the median is of. */
+const REMEMBERED = 15;
+
+/** factor · median of the last 15 complete rounds, within bounds. */
+export class Deadline {
+  private readonly options: Required<DeadlineOptions>;
+  private readonly durations: number[] = [];
+
+  constructor({ firstMs = 2000, leastMs = 20, mostMs = 2500, factor = 3 }: DeadlineOptions = {}) {
+    this.options = { firstMs, leastMs, mostMs, factor };
+  }
+
+  /** A round in which every neighbour answered took so long. */
+  observe(ms: number): void {
+    this.durations.push(ms);
+    if (this.durations.length > REMEMBERED) {
+      this.durations.shift();
+    }
+  }
+
+  /** Milliseconds that the next round may wait for its neighbours. */
+  get ms(): number {
+    const { firstMs, leastMs, mostMs, factor } = this.options;
+    const sorted = [...this.durations].sort((a, b) => a - b);
+    const median = sorted[Math.floor(sorted.length / 2)];
+    return median === undefined ? firstMs : Math.min(mostMs, Math.max(leastMs, factor * median));
+  }
+}

@@ -1,0 +1,545 @@
+/**
+ * The loop of one peer, over any transport and clock.
+ *
+ *     round r:   send values → own gradient, and neighbours' values meanwhile → mix what both ends agreed on → step
+ *
+ * A round ends when the own gradient is there and every neighbour that is awaited has answered or its time is up: the
+ * round's deadline, three times the median of recent rounds. A neighbour that missed some rounds in a row, fell silent or
+ * went down is not awaited until it is heard of again; so nobody waits for a dead peer more than once, nor for a slow one
+ * longer than the deadline. A peer that was away enters at the round that its neighbours are at.
+ */
+
+import type { Clock } from "@adastra/core";
+import type { Timers } from "../clock.ts";
+import type { Mixing } from "../mixing/mixing.ts";
+import { type Compression, decode, encode, requireCompression } from "../protocol/compression.ts";
+import type { Message, Peer, Round, Settlement } from "../protocol/message.ts";
+import type { Trainer, Values } from "../train/trainer.ts";
+import type { Transport } from "../transport/transport.ts";
+import { Deadline, type DeadlineOptions } from "./deadline.ts";
+import { Edge, type Exchange } from "./edge.ts";
+import { clipFactor, squaredDistance } from "./robust.ts";
+
+export interface PeerOptions {
+  readonly transport: Transport;
+  readonly timers: Timers;
+  readonly trainer: Trainer;
+  readonly mixing: Mixing;
+  /** The last round. */
+  readonly rounds: Round;
+  /** Told apart from this peer's earlier sessions; drawn at random. */
+  readonly session: number;
+  /** The round to go on from, as a checkpoint has it; default 0. */
+  readonly after?: Round;
+  /** Takes values and round from a neighbour before it begins; for a peer that returns without its own. */
+  readonly fetch?: boolean;
+  readonly compression?: Compression;
+  /** γ in (0, 1]: the share of what mixing would do; default 1, below it for topK. */
+  readonly consensusStep?: number;
+  /** τ: the largest change by one neighbour in one round, as a norm of each vector; default no limit. */
+  readonly clip?: number;
+  readonly deadline?: DeadlineOptions;
+  /** Between two signs of life, default 1000 ms. */
+  readonly heartbeatMs?: number;
+  /** Rounds that a neighbour may miss in a row before it is not awaited, default 2. */
+  readonly misses?: number;
+  /** How long a finished peer stays to answer neighbours, default 500 ms. */
+  readonly lingerMs?: number;
+  /** Called after every round. */
+  readonly onRound?: (report: RoundReport) => void;
+  /** Called once, when the last round is over or the loop failed. */
+  readonly onEnd?: (error?: unknown) => void;
+  /** Runs a piece of a peer's work; the simulator gives it virtual time. Default: at once. */
+  readonly compute?: Compute;
+}
+
+/** Runs `work`, and then `then` once it is done. */
+export type Compute = (
+  work: () => Promise<void> | void,
+  then: () => void,
+  fail: (error: unknown) => void,
+) => void;
+
+export interface RoundReport {
+  readonly peer: Peer;
+  readonly round: Round;
+  /** Loss of the round's gradient. */
+  readonly loss: number;
+  /** From the start of the round to its end. */
+  readonly ms: number;
+  /** Edges of the round by how they ended; `late` counts earlier rounds that turned out to count. */
+  readonly mixed: number;
+  readonly dropped: number;
+  readonly unknown: number;
+  readonly late: number;
+  /** ‖x̃ⱼ − x̃ᵢ‖/√n over the neighbours mixed: how far they are apart; NaN where none was. */
+  readonly distance: number;
+  /** Neighbours that are awaited. */
+  readonly awaited: number;
+}
+
+/** What is known of a neighbour. */
+interface Neighbor {
+  readonly edge: Edge;
+  /** When it was last heard of. */
+  heard: number;
+  awaited: boolean;
+  missed: number;
+  /** The latest round it was seen at. */
+  round: Round;
+  /** Values of a round that this peer has not begun. */
+  early: Extract<Message, { kind: "values" }> | undefined;
+  left: boolean;
+}
+
+const atOnce: Compute = (work, then, fail) => {
+  try {
+    const done = work();
+    if (done === undefined) {
+      queueMicrotask(then);
+    } else {
+      done.then(then, fail);
+    }
+  } catch (error) {
+    fail(error);
+  }
+};
+
+export class PeerLoop {
+  readonly self: Peer;
+  private readonly options: Required<
+    Pick<
+      PeerOptions,
+      "compression" | "consensusStep" | "clip" | "heartbeatMs" | "misses" | "lingerMs"
+    >
+  >;
+  private readonly transport: Transport;
+  private readonly timers: Timers & Clock;
+  private readonly trainer: Trainer;
+  private readonly rounds: Round;
+  private readonly deadline: Deadline;
+  private readonly compute: Compute;
+  private readonly onRound: (report: RoundReport) => void;
+  private readonly onEnd: (error?: unknown) => void;
+  private readonly neighbors: ReadonlyMap<Peer, Neighbor>;
+  private round: Round;
+  private state: "fetching" | "running" | "lingering" | "ended" = "running";
+  private started = 0;
+  /** Whether the round's own gradient is there. */
+  private prepared = false;
+  /** Whether the round is open for neighbours' values. */
+  private open = false;
+  private overdue = false;
+  private late = 0;
+  /** Exchanges of the past that turned out to count. */
+  private readonly waiting: [Edge, Exchange][] = [];
+  private readonly cancels = new Map<string, () => void>();
+
+  constructor(options: PeerOptions) {
+    const { transport, timers, trainer, mixing, rounds, session, after = 0 } = options;
+    const { compression = "none", consensusStep = 1, clip = Number.POSITIVE_INFINITY } = options;
+    requireCompression("PeerLoop", compression);
+    if (!(consensusStep > 0 && consensusStep <= 1)) {
+      throw new RangeError(`PeerLoop: \`consensusStep\` must be in (0, 1], got ${consensusStep}`);
+    }
+    if (!(clip > 0)) {
+      throw new RangeError(`PeerLoop: \`clip\` must be greater than 0, got ${clip}`);
+    }
+    const { heartbeatMs = 1000, misses = 2, lingerMs = 500 } = options;
+    this.options = { compression, consensusStep, clip, heartbeatMs, misses, lingerMs };
+    this.self = transport.self;
+    this.transport = transport;
+    this.timers = timers;
+    this.trainer = trainer;
+    this.rounds = rounds;
+    this.deadline = new Deadline(options.deadline);
+    this.compute = options.compute ?? atOnce;
+    this.onRound = options.onRound ?? (() => undefined);
+    this.onEnd = options.onEnd ?? (() => undefined);
+    this.round = after;
+    const keepBases = typeof compression === "object";
+    const shares = mixing.shares[this.self] ?? [];
+    this.neighbors = new Map(
+      (mixing.graph.neighbors[this.self] ?? []).map((peer, k) => [
+        peer,
+        {
+          edge: new Edge(peer, shares[k] as number, session, keepBases),
+          heard: timers.now(),
+          awaited: true,
+          missed: 0,
+          round: 0,
+          early: undefined,
+          left: false,
+        },
+      ]),
+    );
+    this.state = options.fetch ? "fetching" : "running";
+  }
+
+  /** Begins; called once. */
+  start(): void {
+    this.transport.listen({
+      message: (from, message) => this.receive(from, message),
+      up: (peer) => this.found(peer),
+      down: (peer) => this.lost(peer),
+    });
+    this.beat();
+    if (this.state === "fetching") {
+      this.fetch();
+    } else {
+      this.begin();
+    }
+  }
+
+  /** Ends after the round that runs, or at once between rounds. */
+  stop(): void {
+    this.end();
+  }
+
+  private begin(): void {
+    this.mixLate();
+    // A peer that was away joins the round that its neighbours are at.
+    const ahead = Math.max(0, ...this.present().map(({ round }) => round));
+    this.round = Math.max(this.round + 1, ahead);
+    if (this.round > this.rounds) {
+      this.linger();
+      return;
+    }
+    this.started = this.timers.now();
+    this.prepared = false;
+    this.open = false;
+    this.overdue = false;
+    if (this.trainer.delayed) {
+      this.offer();
+    }
+    this.compute(
+      () => this.trainer.prepare(),
+      () => {
+        if (this.state !== "running") {
+          return;
+        }
+        this.prepared = true;
+        if (!this.trainer.delayed) {
+          this.offer();
+        }
+        const { ms } = this.deadline;
+        const left = this.started + ms - this.timers.now();
+        // However long the own gradient took, neighbours get the time of an exchange.
+        this.set("deadline", Math.max(left, ms / 3), () => {
+          this.overdue = true;
+          this.closeWhenOver();
+        });
+        this.closeWhenOver();
+      },
+      (error) => this.end(error),
+    );
+  }
+
+  /** Sends this peer's values of the round, and takes those that came early. */
+  private offer(): void {
+    const { dtype, parameters, vectors } = this.trainer;
+    const length = parameters * vectors;
+    const values: Values =
+      dtype === "float64" ? new Float64Array(length) : new Float32Array(length);
+    this.trainer.read(values);
+    const { compression } = this.options;
+    // Without copies of its own the same payload goes to everybody.
+    const shared = typeof compression === "object" ? undefined : encode(values, compression);
+    const decoded = shared && decode(shared);
+    this.open = true;
+    for (const { edge, left, awaited } of this.neighbors.values()) {
+      if (left || (!awaited && !this.isPresent(edge.neighbor))) {
+        continue;
+      }
+      const payload = shared ?? encode(values, compression, edge.bases?.mine);
+      edge.begin(this.round, decoded ?? decode(payload, edge.bases?.mine));
+      const settled = { ...edge.settlement };
+      this.transport.send(edge.neighbor, { kind: "values", round: this.round, settled, payload });
+    }
+    for (const [peer, neighbor] of this.neighbors) {
+      const { early } = neighbor;
+      if (early !== undefined && early.round <= this.round) {
+        neighbor.early = undefined;
+        this.take(peer, neighbor, early);
+      }
+    }
+  }
+
+  private receive(from: Peer, message: Message): void {
+    const neighbor = this.neighbors.get(from);
+    if (neighbor === undefined || this.state === "ended") {
+      return;
+    }
+    neighbor.heard = this.timers.now();
+    switch (message.kind) {
+      case "values":
+        this.seenAt(neighbor, message.round);
+        this.settle(neighbor, message.settled);
+        if (message.round > this.round || (message.round === this.round && !this.open)) {
+          neighbor.early = message;
+        } else {
+          this.take(from, neighbor, message);
+        }
+        break;
+      case "have":
+        neighbor.edge.told(message.round);
+        this.closeWhenOver();
+        break;
+      case "beat":
+        this.seenAt(neighbor, message.round);
+        this.settle(neighbor, message.settled);
+        break;
+      case "fetch":
+        this.answerFetch(from);
+        break;
+      case "snapshot":
+        this.adopt(message.round, decode(message.payload));
+        break;
+      case "leave":
+        neighbor.left = true;
+        neighbor.awaited = false;
+        neighbor.edge.forget();
+        this.closeWhenOver();
+        break;
+      default:
+        message satisfies never;
+    }
+  }
+
+  private take(
+    from: Peer,
+    { edge }: Neighbor,
+    { round, payload }: Extract<Message, { kind: "values" }>,
+  ): void {
+    if (round !== edge.round) {
+      return;
+    }
+    const base = edge.bases?.theirs;
+    if (payload.form === "sparse" && payload.base !== base?.round) {
+      return; // Changes of values that this end does not hold: the next ones come in full.
+    }
+    if (edge.take(round, decode(payload, base))) {
+      this.transport.send(from, { kind: "have", round });
+    }
+    this.closeWhenOver();
+  }
+
+  /** A round of the past turned out to count, or not. */
+  private settle({ edge }: Neighbor, theirs: Settlement): void {
+    const exchange = edge.reconcile(theirs);
+    if (exchange === undefined) {
+      return;
+    }
+    this.late += 1;
+    this.waiting.push([edge, exchange]);
+    if (this.state === "lingering") {
+      this.mixLate();
+    }
+  }
+
+  /** Not while a gradient of the parameters is on its way. */
+  private mixLate(): void {
+    for (const [edge, exchange] of this.waiting.splice(0)) {
+      this.mix(edge, exchange);
+    }
+  }
+
+  private closeWhenOver(): void {
+    if (this.state !== "running" || !this.prepared || !this.open) {
+      return;
+    }
+    const waiting = this.present().some(
+      ({ awaited, edge }) => awaited && edge.round > 0 && !edge.agreed,
+    );
+    if (!waiting || this.overdue) {
+      this.close(!waiting);
+    }
+  }
+
+  private close(complete: boolean): void {
+    this.open = false;
+    this.clear("deadline");
+    const counts = { mixed: 0, dropped: 0, unknown: 0 };
+    let [squares, compared] = [0, 0];
+    this.mixLate();
+    for (const neighbor of this.neighbors.values()) {
+      const { edge } = neighbor;
+      if (edge.round === 0) {
+        continue;
+      }
+      const { outcome, exchange } = edge.close();
+      counts[outcome] += 1;
+      if (exchange !== undefined) {
+        squares += this.mix(edge, exchange);
+        compared += 1;
+      }
+      neighbor.missed = outcome === "mixed" ? 0 : neighbor.missed + 1;
+      if (neighbor.missed >= this.options.misses) {
+        neighbor.awaited = false;
+      }
+    }
+    const ms = this.timers.now() - this.started;
+    if (complete && compared > 0) {
+      this.deadline.observe(ms);
+    }
+    const { round, late } = this;
+    this.late = 0;
+    this.compute(
+      () => this.trainer.advance(),
+      () => {
+        if (this.state !== "running") {
+          return;
+        }
+        this.onRound({
+          peer: this.self,
+          round,
+          loss: this.trainer.loss,
+          ms: this.timers.now() - this.started,
+          ...counts,
+          late,
+          distance: Math.sqrt(squares / (compared * this.trainer.parameters)),
+          awaited: this.present().filter(({ awaited }) => awaited).length,
+        });
+        this.begin();
+      },
+      (error) => this.end(error),
+    );
+  }
+
+  /** Moves this end of an edge; returns ‖x̃ⱼ − x̃ᵢ‖². */
+  private mix({ share }: Edge, { mine, theirs }: Exchange): number {
+    const { clip, consensusStep } = this.options;
+    const { parameters, vectors } = this.trainer;
+    let first = 0;
+    for (let vector = 0; vector < vectors; vector++) {
+      const squares =
+        clip < Number.POSITIVE_INFINITY
+          ? squaredDistance(mine, theirs, vector * parameters, parameters)
+          : 0;
+      const factor = clipFactor(share * consensusStep, squares, clip);
+      const mixed = this.trainer.mix(vector, factor, mine, theirs);
+      first = vector === 0 ? mixed : first;
+    }
+    return first;
+  }
+
+  private found(peer: Peer): void {
+    const neighbor = this.neighbors.get(peer);
+    if (neighbor !== undefined) {
+      neighbor.heard = this.timers.now();
+      neighbor.missed = 0;
+      neighbor.awaited = !neighbor.left;
+    }
+  }
+
+  /** A neighbour that keeps up is awaited again. */
+  private seenAt(neighbor: Neighbor, round: Round): void {
+    neighbor.round = Math.max(neighbor.round, round);
+    if (!neighbor.awaited && !neighbor.left && round >= this.round) {
+      neighbor.awaited = true;
+      neighbor.missed = 0;
+    }
+  }
+
+  private lost(peer: Peer): void {
+    const neighbor = this.neighbors.get(peer);
+    if (neighbor !== undefined) {
+      neighbor.awaited = false;
+      neighbor.heard = Number.NEGATIVE_INFINITY;
+      this.closeWhenOver();
+    }
+  }
+
+  private present(): Neighbor[] {
+    return [...this.neighbors.values()].filter(({ left }) => !left);
+  }
+
+  private isPresent(peer: Peer): boolean {
+    return (
+      this.timers.now() - (this.neighbors.get(peer)?.heard ?? 0) < 3 * this.options.heartbeatMs
+    );
+  }
+
+  /** A sign of life to everybody, and to those that fell silent no waiting. */
+  private beat(): void {
+    for (const [peer, neighbor] of this.neighbors) {
+      if (!neighbor.left) {
+        const settled = { ...neighbor.edge.settlement };
+        this.transport.send(peer, { kind: "beat", round: this.round, settled });
+      }
+      if (neighbor.awaited && !this.isPresent(peer)) {
+        neighbor.awaited = false;
+        this.closeWhenOver();
+      }
+    }
+    this.set("beat", this.options.heartbeatMs, () => this.beat());
+  }
+
+  private fetch(): void {
+    for (const peer of this.neighbors.keys()) {
+      this.transport.send(peer, { kind: "fetch" });
+    }
+    this.set("fetch", this.options.heartbeatMs, () => this.fetch());
+  }
+
+  private answerFetch(from: Peer): void {
+    if (this.state !== "running") {
+      return;
+    }
+    const { dtype, parameters, vectors } = this.trainer;
+    const length = parameters * vectors;
+    const values: Values =
+      dtype === "float64" ? new Float64Array(length) : new Float32Array(length);
+    this.trainer.read(values);
+    const payload = { form: "dense", values } as const;
+    this.transport.send(from, { kind: "snapshot", round: this.round, payload });
+  }
+
+  private adopt(round: Round, values: Values): void {
+    if (this.state === "fetching") {
+      this.clear("fetch");
+      this.trainer.adopt(values);
+      this.round = round;
+      this.state = "running";
+      this.begin();
+    }
+  }
+
+  /** Stays for neighbours that wait for a last word. */
+  private linger(): void {
+    this.state = "lingering";
+    this.set("linger", this.options.lingerMs, () => this.end());
+  }
+
+  private end(error?: unknown): void {
+    if (this.state === "ended") {
+      return;
+    }
+    this.state = "ended";
+    for (const name of [...this.cancels.keys()]) {
+      this.clear(name);
+    }
+    for (const [peer, { left }] of this.neighbors) {
+      if (!left) {
+        this.transport.send(peer, { kind: "leave" });
+      }
+    }
+    this.onEnd(error);
+  }
+
+  private set(name: string, ms: number, then: () => void): void {
+    this.clear(name);
+    this.cancels.set(
+      name,
+      this.timers.after(ms, () => {
+        this.cancels.delete(name);
+        then();
+      }),
+    );
+  }
+
+  private clear(name: string): void {
+    this.cancels.get(name)?.();
+    this.cancels.delete(name);
+  }
+}
