@@ -35,79 +35,12 @@ import {
   sgd,
   yogi,
 } from "@adastra/core";
+import { given, type Options, only, Reader, UnsupportedError } from "./reader.ts";
 
 /** An optimizer of this library and the rate to run it with, or why there is none. */
 export type Resolved =
   | { readonly status: "supported"; readonly optimizer: Optimizer; readonly learningRate: number }
   | { readonly status: "unsupported"; readonly reason: string };
-
-type Options = Readonly<Record<string, unknown>>;
-
-/** Reads options by name and remembers which were read: one left over is one that would be ignored. Null is not given. */
-class Reader {
-  private readonly unread: Set<string>;
-  private readonly options: Options;
-
-  constructor(options: Options) {
-    this.options = options;
-    this.unread = new Set(Object.keys(options).filter((name) => (options[name] ?? null) !== null));
-  }
-
-  number(name: string): number | undefined {
-    return this.typed(name, "number");
-  }
-
-  flag(name: string): boolean | undefined {
-    return this.typed(name, "boolean");
-  }
-
-  text<T extends string>(name: string): T | undefined {
-    return this.typed(name, "string") as T | undefined;
-  }
-
-  /** An option of any type. */
-  any(name: string): unknown {
-    this.unread.delete(name);
-    return this.options[name];
-  }
-
-  record(name: string): Options {
-    this.unread.delete(name);
-    const value = this.options[name] ?? {};
-    if (typeof value !== "object" || Array.isArray(value)) {
-      throw new TypeError(
-        `replay: option \`${name}\` must be an object, got ${JSON.stringify(value)}`,
-      );
-    }
-    return value as Options;
-  }
-
-  get leftOver(): readonly string[] {
-    return [...this.unread];
-  }
-
-  private typed(name: string, type: "number"): number | undefined;
-  private typed(name: string, type: "boolean"): boolean | undefined;
-  private typed(name: string, type: "string"): string | undefined;
-  private typed(name: string, type: string): unknown {
-    this.unread.delete(name);
-    const value = this.options[name];
-    if (value !== undefined && value !== null && typeof value !== type) {
-      throw new TypeError(
-        `replay: option \`${name}\` must be a ${type}, got ${JSON.stringify(value)}`,
-      );
-    }
-    return value ?? undefined;
-  }
-}
-
-/** Drops what was not given, so that defaults apply. */
-function given<T extends object>(options: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  // Entries that are undefined are gone, which is what the type says.
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as {
-    [K in keyof T]: Exclude<T[K], undefined>;
-  };
-}
 
 const decayOf = (read: Reader) =>
   ({ weightDecay: read.number("weightDecay"), decoupled: read.flag("decoupled") }) as const;
@@ -131,14 +64,6 @@ const convexOf = (read: Reader): Options =>
     schedule: read.text("schedule"),
     ...decayOf(read),
   });
-
-/** Accepts an option that has to have one of these values, or none: any other would be ignored. */
-const only = (read: Reader, name: string, ...values: readonly unknown[]): void => {
-  const value = read.any(name);
-  if (value !== undefined && value !== null && !values.includes(value)) {
-    throw new UnsupportedError(`option ${name}: ${JSON.stringify(value)}`);
-  }
-};
 
 /** The two conventions agree for these methods, so either is accepted. */
 const eitherConvention = (read: Reader): void => only(read, "convention", "torch", "optax");
@@ -453,8 +378,6 @@ function clippingOf(read: Reader): number {
   const none = read.any("clippingThreshold") === null;
   return none ? Number.POSITIVE_INFINITY : (read.number("clippingThreshold") ?? 1);
 }
-
-class UnsupportedError extends Error {}
 
 function cpropOf(base: string, type: string | undefined, inner: Reader, own: Options): Optimizer {
   if (base === "sgd" && type === "sgd") {

@@ -45,7 +45,7 @@ export async function replayFiles(
   const results: CaseResult[] = [];
   for (const { file, cases, problems } of recordings) {
     for (const trace of cases) {
-      const result = replayCase(trace, problems, command);
+      const result = await replayCase(trace, problems, command);
       results.push(result);
       print(describe(result, file));
     }

@@ -11,7 +11,7 @@ import { parseCases, parseProblems, type TraceCase } from "./schema.ts";
 const golden = (name: string): string =>
   fileURLToPath(new URL(`../../../../fixtures/golden/${name}`, import.meta.url));
 
-/** Every trace file of single optimizers, with its number of cases. */
+/** Every trace file but that of methods over several tasks, with its number of cases. */
 const COMPLETE = [
   ["sgd.json", 10],
   ["adaptive_torch.json", 22],
@@ -26,6 +26,7 @@ const COMPLETE = [
   ["extra_optax.json", 45],
   ["extra_timm.json", 16],
   ["extra_transcribed.json", 21],
+  ["decentralized.json", 16],
 ] as const;
 
 /**
@@ -57,8 +58,8 @@ describe.each(["evaluate", "js", "wasm"] as const)("golden traces on the %s back
   });
 });
 
-it("the complete files are all there are, but for those of methods over several nodes or tasks", async () => {
-  const others = ["problems.json", "online_problems.json", "decentralized.json", "aruba.json"];
+it("the complete files are all there are, but for that of methods over several tasks", async () => {
+  const others = ["problems.json", "online_problems.json", "aruba.json"];
   const files = (await readdir(golden("."))).filter((name) => name.endsWith(".json"));
   const held = COMPLETE.map(([name]) => name);
   expect(files.sort()).toEqual([...held, ...others].sort());
@@ -107,7 +108,7 @@ describe("replay", () => {
     const off = trace.params.map((step, t) =>
       step.map((row) => row.map((x) => (t === 3 ? x + 2e-10 : x))),
     );
-    const result = replayCase({ ...trace, params: off }, problems, {
+    const result = await replayCase({ ...trace, params: off }, problems, {
       backend: "js",
       dtype: "float64",
     });
@@ -407,12 +408,75 @@ describe("replay", () => {
     expect(lines).toEqual([]);
   });
 
+  describe("of several nodes", () => {
+    const swarm = (changes: object): Promise<string> =>
+      write(`swarm-${JSON.stringify(changes).length}.json`, {
+        schema: "optim-golden/1",
+        dtype: "float64",
+        cases: [
+          {
+            id: "two",
+            algorithm: "decentralized",
+            options: { method: "dpsgd", lr: 0.1 },
+            W: [
+              [0.5, 0.5],
+              [0.5, 0.5],
+            ],
+            init: [[1], [3]],
+            steps: 1,
+            grads: [[[1], [0]]],
+            params: [[[1.9], [2]]],
+            ...changes,
+          },
+        ],
+      });
+    const replay = async (changes: object) => {
+      const files = [await swarm(changes)];
+      return replayFiles({ files, backend: "js", dtype: "float64" }, silent);
+    };
+
+    it("nodes may start apart", async () => {
+      expect(await replay({})).toMatchObject({ passed: 1 });
+    });
+
+    it("refuses W that is not doubly stochastic, and says where", async () => {
+      const W = [
+        [0.5, 0.5],
+        [0.5, 0.4],
+      ];
+      const { results } = await replay({ W });
+      expect(results[0]).toMatchObject({
+        status: "refused",
+        reason:
+          "fromMatrix: W must be doubly stochastic, got a sum of 0.9 in row 1, off by 1.0e-1; use metropolis weights",
+      });
+    });
+
+    it.each([
+      [{ options: { method: "gossip", lr: 1 } }, 'decentralized method "gossip"'],
+      [{ options: { method: "dpsgd", lr: 1, beta1: 0.9 } }, 'option beta1 of "dpsgd"'],
+      [{ options: { method: "dpsgd" } }, "a case without `lr`"],
+    ])("does not ignore what it does not know: %j", async (changes, reason) => {
+      const { results } = await replay(changes);
+      expect(results[0]).toMatchObject({ status: "unsupported", reason });
+    });
+
+    it.each([
+      [{ W: [[1]] }, "case 0: `W` must be 2 rows of 2 numbers, got [[1]]"],
+      [{ init: [[1], []] }, "case 0: `init` must hold 1 numbers at every node, got [[1],[]]"],
+      [{ grads: [[[1]]] }, "case 0: `grads` must hold 1 steps of 1 numbers at 2 nodes"],
+      [{ grads: undefined, objective: { kind: "cubic" } }, "the objective must be"],
+    ])("refuses a file of another form: %j", async (changes, message) => {
+      await expect(replay(changes)).rejects.toThrow(message);
+    });
+  });
+
   /** One step of SGD from 0.3, or from nothing at all, that ends at zero; compared with `params`. */
   const step = (
     params: TraceCase["params"] & object,
     dtype: "float32" | "float64",
     size: 0 | 1 = 1,
-  ): CaseResult => {
+  ): Promise<CaseResult> => {
     const fill = (value: number): number[] => Array.from({ length: size }, () => value);
     const problem = { kind: "fixed", shapes: [[size]], steps: 1, init: [fill(0.3)] } as const;
     return replayCase(
@@ -422,19 +486,22 @@ describe("replay", () => {
     );
   };
 
-  it("compares float32 parameters near zero against the size their tensor had", () => {
-    expect(step([[[0]]], "float32")).toMatchObject({ status: "passed", tolerance: 1e-4 * 0.3 });
+  it("compares float32 parameters near zero against the size their tensor had", async () => {
+    expect(await step([[[0]]], "float32")).toMatchObject({
+      status: "passed",
+      tolerance: 1e-4 * 0.3,
+    });
   });
 
   it.each(["float32", "float64"] as const)(
     "a recorded infinity agrees with no number in %s",
-    (dtype) => {
-      expect(step([[[Number.POSITIVE_INFINITY]]], dtype)).toMatchObject({ status: "failed" });
+    async (dtype) => {
+      expect(await step([[[Number.POSITIVE_INFINITY]]], dtype)).toMatchObject({ status: "failed" });
     },
   );
 
-  it("a case without one number to compare is not passed", () => {
-    expect(step([[[]]], "float64", 0)).toMatchObject({ status: "computed" });
+  it("a case without one number to compare is not passed", async () => {
+    expect(await step([[[]]], "float64", 0)).toMatchObject({ status: "computed" });
   });
 });
 

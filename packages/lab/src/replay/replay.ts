@@ -2,6 +2,9 @@
 
 import { type CompileOptions, compileOptimizer, type DType, sizeOf } from "@adastra/core";
 import { resolve } from "./algorithms.ts";
+import { runDecentralized } from "./decentralized.ts";
+import type { DecentralizedInputs } from "./decentralizedCase.ts";
+import { UnsupportedError } from "./reader.ts";
 import type { TraceCase, TraceProblem } from "./schema.ts";
 
 export interface ReplayOptions {
@@ -36,14 +39,19 @@ export type CaseResult =
  * also of a parameter that happens to pass through zero. Infinities count for nothing in that scale: they would
  * allow anything. A case that holds not one number to compare is computed, not passed.
  */
-export function replayCase(
+export async function replayCase(
   trace: TraceCase,
   problems: ReadonlyMap<string, TraceProblem | TypeError>,
   options: ReplayOptions,
-): CaseResult {
+): Promise<CaseResult> {
   try {
-    return attempt(trace, problems, options);
+    return trace.decentralized === undefined
+      ? attempt(trace, problems, options)
+      : await attemptDecentralized(trace, trace.decentralized, options);
   } catch (cause) {
+    if (cause instanceof UnsupportedError) {
+      return { id: trace.id, status: "unsupported", reason: cause.message };
+    }
     if (cause instanceof TypeError || cause instanceof RangeError) {
       return { id: trace.id, status: "refused", reason: cause.message };
     }
@@ -80,16 +88,27 @@ function attempt(
   if (trace.params === undefined) {
     return { id, status: "computed", params };
   }
-  const own = compare(trace, problem, trace.params, params, dtype);
+  const own = compare(trace, problem.init, trace.params, params, dtype);
   if (own.status !== "passed" || trace.evaluation === undefined) {
     return own;
   }
-  const evaluated = compare(trace, problem, trace.evaluation, evaluation, dtype);
+  const evaluated = compare(trace, problem.init, trace.evaluation, evaluation, dtype);
   if (evaluated.status !== "passed" && evaluated.status !== "failed") {
     return evaluated;
   }
   const isWorse = evaluated.status === "failed" || evaluated.difference > own.difference;
   return isWorse ? { ...evaluated, params } : own;
+}
+
+async function attemptDecentralized(
+  trace: TraceCase,
+  inputs: DecentralizedInputs,
+  options: ReplayOptions,
+): Promise<CaseResult> {
+  const params = await runDecentralized(inputs, trace.options, options);
+  return trace.params === undefined
+    ? { id: trace.id, status: "computed", params }
+    : compare(trace, inputs.init, trace.params, params, options.dtype);
 }
 
 function run(
@@ -137,7 +156,7 @@ function gradientsAt(
 
 function compare(
   trace: TraceCase,
-  { init, shapes }: TraceProblem,
+  init: readonly (readonly number[])[],
   expected: Trajectory,
   params: Trajectory,
   dtype: DType,
@@ -148,7 +167,7 @@ function compare(
       `replay: case "${trace.id}" must hold ${params.length} steps, got ${expected.length}; use the problems file it was recorded with`,
     );
   }
-  const scales = shapes.map((_, tensor) =>
+  const scales = init.map((_, tensor) =>
     [init, ...expected]
       .flatMap((tensors) => tensors[tensor] ?? [])
       .filter(Number.isFinite)

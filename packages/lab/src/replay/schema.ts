@@ -1,5 +1,8 @@
 /** Trace files of schema `optim-golden/1`: problems and recorded runs, checked while they are read. */
 
+import { broken, isList, isShape, isTensors, isTrajectory, record } from "./checks.ts";
+import { type DecentralizedInputs, parseDecentralized } from "./decentralizedCase.ts";
+
 /** Inputs of a recorded run. */
 export type TraceProblem =
   | {
@@ -27,7 +30,9 @@ export interface TraceCase {
   readonly problem?: string;
   /** Largest absolute difference allowed in float64. */
   readonly tol: number;
-  /** `[step][tensor][element]` after each step; absent in self-contained cases of other layouts. */
+  /** Of a method of several nodes: its own inputs. */
+  readonly decentralized?: DecentralizedInputs;
+  /** `[step][tensor][element]` after each step, or `[step][node][element]`; absent where nothing was recorded. */
   readonly params?: readonly (readonly (readonly number[])[])[];
   /** The points to evaluate at after each step, for methods that have them apart from the parameters. */
   readonly evaluation?: readonly (readonly (readonly number[])[])[];
@@ -147,51 +152,11 @@ function parseCase(value: unknown, file: string, index: number): TraceCase {
     algorithm,
     options: options === undefined ? {} : record(options, file, `${at}: \`options\``),
     ...(problem === undefined ? {} : { problem }),
+    ...(algorithm === "decentralized"
+      ? { decentralized: parseDecentralized(value, file, at) }
+      : {}),
     tol: tol ?? DEFAULT_TOLERANCE,
     ...(isTrajectory(params) ? { params } : {}),
     ...(isTrajectory(evaluation) ? { evaluation } : {}),
   };
-}
-
-function record(value: unknown, file: string, what: string): Readonly<Record<string, unknown>> {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw broken(file, `${what} must be an object`, value);
-  }
-  return value as Readonly<Record<string, unknown>>;
-}
-
-function isList<T>(value: unknown, is: (item: unknown) => item is T): value is readonly T[];
-function isList(value: unknown, is: (item: unknown) => boolean): value is readonly unknown[];
-function isList(value: unknown, is: (item: unknown) => boolean): boolean {
-  return Array.isArray(value) && value.every((item) => is(item));
-}
-
-function isRow(value: unknown): value is readonly number[] {
-  return isList(value, (item): item is number => typeof item === "number");
-}
-
-function isTrajectory(value: unknown): value is readonly (readonly (readonly number[])[])[] {
-  return isList(value, (step): step is readonly (readonly number[])[] => isList(step, isRow));
-}
-
-function isShape(value: unknown): value is readonly number[] {
-  return isRow(value) && value.every((n) => Number.isSafeInteger(n) && n >= 0);
-}
-
-function isTensors(
-  value: unknown,
-  sizes: readonly number[],
-): value is readonly (readonly number[])[] {
-  return (
-    isList(value, isRow) &&
-    value.length === sizes.length &&
-    value.every((row, tensor) => row.length === sizes[tensor])
-  );
-}
-
-function broken(file: string, expected: string, got: unknown): TypeError {
-  // JSON has no word for infinity, though 1e999 is read as one.
-  const shown = typeof got === "number" ? String(got) : (JSON.stringify(got) ?? "nothing");
-  const short = shown.length > 60 ? `${shown.slice(0, 57)}...` : shown;
-  return new TypeError(`replay: ${file}: ${expected}, got ${short}; see fixtures/golden/README.md`);
 }

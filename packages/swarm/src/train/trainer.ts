@@ -3,6 +3,7 @@
 import {
   type Changes,
   type CompiledOptimizer,
+  type CompileOptions,
   compileOptimizer,
   type DType,
   type Leaves,
@@ -56,7 +57,8 @@ export interface TrainerOptions {
   readonly localSteps?: number;
   /** Default float32. */
   readonly dtype?: DType;
-  readonly backend?: "auto" | "wasm" | "js" | "evaluate";
+  /** As in `compileOptimizer`. */
+  readonly backend?: NonNullable<CompileOptions["backend"]>;
 }
 
 /**
