@@ -41,11 +41,14 @@ import { toProgram } from "@adastra/core/program";
 /** A decentralized method: the program of a peer, and what of it is exchanged. */
 export interface Method {
   readonly name: string;
-  /** One step after p and `exchanged` have been mixed. */
+  /**
+   * Delayed: a step after p and `exchanged` have been mixed. Else a step before the exchange, and a call after it (the call
+   * before the next step), which moves p.
+   */
   readonly optimizer: Optimizer;
   /** Keys of the state that peers mix beside p, in the order in which they travel. */
   readonly exchanged: readonly string[];
-  /** Whether the exchange of a step needs nothing of its gradient; else the optimizer is called once before it. */
+  /** Whether the exchange of a step needs nothing of its gradient. */
   readonly delayed: boolean;
 }
 
@@ -85,27 +88,28 @@ export function decentralized(
 
   if (delayed) {
     const optimizer = defineOptimizer(name, state, hyperparameters, (inputs) => {
+      const { lr, utilde, eps } = inputs as Tracked;
       const { m, next } = injected(rule, inputs);
-      return { update: scaled(inputs, m), next };
+      return { update: neg(div(mul(lr, m), root(utilde, eps))), next };
     });
     return checked({ name, optimizer, exchanged: ["utilde"], delayed });
   }
 
-  // m waits from the call that makes it to the step after the exchange.
-  const waiting: Record<string, StateSpec> = { ...state, m: perElement() };
-  const stepping: Optimizer = defineOptimizer(name, waiting, hyperparameters, (inputs) => {
-    const all: NamedInputs = inputs;
-    const next = Object.keys(waiting).map((key) => [key, all[key] as Expr]);
-    return { update: scaled(all, all["m"] as Expr), next: Object.fromEntries(next) };
+  // αₜ mₜ waits from the step that makes it to the call after the exchange; only a step may look back at past gradients.
+  const waiting: Record<string, StateSpec> = { ...state, step: perElement() };
+  const injecting: Optimizer = defineOptimizer(name, waiting, hyperparameters, (inputs) => {
+    const { m, next } = injected(rule, inputs);
+    const step = mul(inputs.lr, m);
+    return { update: mul(0, step), params: inputs.p, next: { ...next, step } };
   });
   const optimizer: Optimizer = {
-    ...stepping,
+    ...injecting,
     before: [
       {
         status: "accumulated",
         step: (inputs) => {
-          const { m, next } = injected(rule, inputs);
-          return { update: mul(0, m), params: inputs.p, next: { ...next, m } };
+          const { step, utilde, eps } = inputs as Tracked & Readonly<Record<"step", Expr>>;
+          return { update: neg(div(step, root(utilde, eps))), next: {} };
         },
       },
     ],
@@ -121,11 +125,7 @@ function checked(method: Method): Method {
 
 type Tracked = NamedInputs & Readonly<Record<"vhat" | "utilde" | "eps", Expr>>;
 
-/** −α m / √max(u, ε) of the ũ that stands. */
-function scaled(inputs: NamedInputs, m: Expr): Expr {
-  const { lr, utilde, eps } = inputs as Tracked;
-  return neg(div(mul(lr, m), sqrt(max(utilde, eps))));
-}
+const root = (utilde: Expr, eps: Expr): Expr => sqrt(max(utilde, eps));
 
 /** The local part: m, v̂ₜ, and ũ with the change of v̂ in it. */
 function injected(

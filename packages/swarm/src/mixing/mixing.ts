@@ -93,7 +93,7 @@ export function fromMatrix(matrix: readonly (readonly number[])[]): Mixing {
 /** W in full, N rows of N. */
 export function toMatrix({ graph, own, shares }: Mixing): number[][] {
   return graph.neighbors.map((neighbors, i) => {
-    const row = new Array<number>(graph.peers).fill(0);
+    const row = Array.from({ length: graph.peers }, () => 0);
     row[i] = own[i] as number;
     neighbors.forEach((j, k) => {
       row[j] = shares[i]?.[k] as number;

@@ -19,6 +19,11 @@ export class Deadline {
   private readonly options: Required<DeadlineOptions>;
   private readonly durations: number[] = [];
 
+  /** Milliseconds after which a round takes longer than it should, so that it is worth asking. */
+  get usualMs(): number {
+    return this.ms / this.options.factor;
+  }
+
   constructor({ firstMs = 2000, leastMs = 20, mostMs = 2500, factor = 3 }: DeadlineOptions = {}) {
     this.options = { firstMs, leastMs, mostMs, factor };
   }
@@ -34,7 +39,7 @@ export class Deadline {
   /** Milliseconds that the next round may wait for its neighbours. */
   get ms(): number {
     const { firstMs, leastMs, mostMs, factor } = this.options;
-    const sorted = [...this.durations].sort((a, b) => a - b);
+    const sorted = this.durations.toSorted((a, b) => a - b);
     const median = sorted[Math.floor(sorted.length / 2)];
     return median === undefined ? firstMs : Math.min(mostMs, Math.max(leastMs, factor * median));
   }

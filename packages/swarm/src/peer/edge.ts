@@ -54,6 +54,11 @@ export class Edge {
     return this.current?.theirs !== undefined && this.current.held;
   }
 
+  /** Whether this end holds the other's values of the round that runs. */
+  get holds(): boolean {
+    return this.current?.theirs !== undefined;
+  }
+
   /** The round that runs; 0 between rounds. */
   get round(): Round {
     return this.current?.round ?? 0;

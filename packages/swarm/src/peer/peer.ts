@@ -78,6 +78,9 @@ export interface RoundReport {
   readonly awaited: number;
 }
 
+/** Rounds behind its neighbours that make a peer slow, or one that was away. */
+const MUCH_BEHIND = 3;
+
 /** What is known of a neighbour. */
 interface Neighbor {
   readonly edge: Edge;
@@ -90,6 +93,8 @@ interface Neighbor {
   /** Values of a round that this peer has not begun. */
   early: Extract<Message, { kind: "values" }> | undefined;
   left: boolean;
+  /** What it was sent of the round that runs. */
+  sent: Extract<Message, { kind: "values" }> | undefined;
 }
 
 const atOnce: Compute = (work, then, fail) => {
@@ -170,6 +175,7 @@ export class PeerLoop {
           round: 0,
           early: undefined,
           left: false,
+          sent: undefined,
         },
       ]),
     );
@@ -198,9 +204,11 @@ export class PeerLoop {
 
   private begin(): void {
     this.mixLate();
-    // A peer that was away joins the round that its neighbours are at.
+    // A peer that was away joins its neighbours.
     const ahead = Math.max(0, ...this.present().map(({ round }) => round));
-    this.round = Math.max(this.round + 1, ahead);
+    // Whoever is much behind is slow: the round they are at may be over before its values arrive, in the next one they are early.
+    const join = ahead - this.round >= MUCH_BEHIND ? ahead + 1 : ahead;
+    this.round = Math.max(this.round + 1, join);
     if (this.round > this.rounds) {
       this.linger();
       return;
@@ -247,15 +255,18 @@ export class PeerLoop {
     const shared = typeof compression === "object" ? undefined : encode(values, compression);
     const decoded = shared && decode(shared);
     this.open = true;
-    for (const { edge, left, awaited } of this.neighbors.values()) {
+    for (const neighbor of this.neighbors.values()) {
+      const { edge, left, awaited } = neighbor;
       if (left || (!awaited && !this.isPresent(edge.neighbor))) {
         continue;
       }
       const payload = shared ?? encode(values, compression, edge.bases?.mine);
       edge.begin(this.round, decoded ?? decode(payload, edge.bases?.mine));
       const settled = { ...edge.settlement };
-      this.transport.send(edge.neighbor, { kind: "values", round: this.round, settled, payload });
+      neighbor.sent = { kind: "values", round: this.round, settled, payload };
+      this.transport.send(edge.neighbor, neighbor.sent);
     }
+    this.nudge();
     for (const [peer, neighbor] of this.neighbors) {
       const { early } = neighbor;
       if (early !== undefined && early.round <= this.round) {
@@ -275,6 +286,7 @@ export class PeerLoop {
       case "values":
         this.seenAt(neighbor, message.round);
         this.settle(neighbor, message.settled);
+        this.closeWhenOver();
         if (message.round > this.round || (message.round === this.round && !this.open)) {
           neighbor.early = message;
         } else {
@@ -285,9 +297,13 @@ export class PeerLoop {
         neighbor.edge.told(message.round);
         this.closeWhenOver();
         break;
+      case "want":
+        this.answer(from, neighbor, message);
+        break;
       case "beat":
         this.seenAt(neighbor, message.round);
         this.settle(neighbor, message.settled);
+        this.closeWhenOver();
         break;
       case "fetch":
         this.answerFetch(from);
@@ -324,8 +340,44 @@ export class PeerLoop {
     this.closeWhenOver();
   }
 
+  /** Asks neighbours again while a round takes longer than usual: a message may have been lost. */
+  private nudge(): void {
+    this.set("nudge", this.deadline.usualMs, () => {
+      for (const { edge, awaited, round } of this.present()) {
+        if (awaited && edge.round > 0 && !edge.agreed && round <= this.round) {
+          const { holds } = edge;
+          this.transport.send(edge.neighbor, { kind: "want", round: this.round, holds });
+        }
+      }
+      this.nudge();
+    });
+  }
+
+  /** Says again what a neighbour may have missed. */
+  private answer(
+    from: Peer,
+    { edge, sent }: Neighbor,
+    { round, holds }: Extract<Message, { kind: "want" }>,
+  ): void {
+    if (round !== edge.round) {
+      const settled = { ...edge.settlement };
+      this.transport.send(from, { kind: "beat", round: this.round, settled });
+      return;
+    }
+    if (holds) {
+      edge.told(round);
+    } else if (sent !== undefined) {
+      this.transport.send(from, sent);
+    }
+    if (edge.holds) {
+      this.transport.send(from, { kind: "have", round });
+    }
+    this.closeWhenOver();
+  }
+
   /** A round of the past turned out to count, or not. */
   private settle({ edge }: Neighbor, theirs: Settlement): void {
+    edge.told(theirs.mixed); // who mixed a round holds this end's values of it
     const exchange = edge.reconcile(theirs);
     if (exchange === undefined) {
       return;
@@ -348,8 +400,10 @@ export class PeerLoop {
     if (this.state !== "running" || !this.prepared || !this.open) {
       return;
     }
+    // A neighbour that is further on will not answer any more.
     const waiting = this.present().some(
-      ({ awaited, edge }) => awaited && edge.round > 0 && !edge.agreed,
+      ({ awaited, edge, round }) =>
+        awaited && edge.round > 0 && !edge.agreed && round <= this.round,
     );
     if (!waiting || this.overdue) {
       this.close(!waiting);
@@ -359,6 +413,7 @@ export class PeerLoop {
   private close(complete: boolean): void {
     this.open = false;
     this.clear("deadline");
+    this.clear("nudge");
     const counts = { mixed: 0, dropped: 0, unknown: 0 };
     let [squares, compared] = [0, 0];
     this.mixLate();
@@ -508,6 +563,8 @@ export class PeerLoop {
   /** Stays for neighbours that wait for a last word. */
   private linger(): void {
     this.state = "lingering";
+    this.mixLate();
+    this.beat();
     this.set("linger", this.options.lingerMs, () => this.end());
   }
 
@@ -516,7 +573,7 @@ export class PeerLoop {
       return;
     }
     this.state = "ended";
-    for (const name of [...this.cancels.keys()]) {
+    for (const name of this.cancels.keys()) {
       this.clear(name);
     }
     for (const [peer, { left }] of this.neighbors) {

@@ -60,6 +60,11 @@ export type Message =
     }
   /** The sender holds the receiver's values of the round, and would mix them. */
   | { readonly kind: "have"; readonly round: Round }
+  /**
+   * The round has not come to its end for the sender, and it asks to be told again: the receiver's values, where it does not
+   * hold them, and whether its own arrived.
+   */
+  | { readonly kind: "want"; readonly round: Round; readonly holds: boolean }
   /** The sender lives and is at this round. */
   | { readonly kind: "beat"; readonly round: Round; readonly settled: Settlement }
   /** Asks for the receiver's values as they stand. */

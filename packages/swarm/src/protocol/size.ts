@@ -32,6 +32,7 @@ export function bytesOf(message: Message): number {
     case "snapshot":
       return HEADER_BYTES + payloadBytes(message.payload);
     case "have":
+    case "want":
     case "fetch":
     case "leave":
       return HEADER_BYTES;

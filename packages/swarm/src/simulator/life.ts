@@ -66,11 +66,11 @@ export class Life implements Timers {
     return run;
   }
 
-  private guardedListener({ message, up, down }: Listener): Listener {
+  private guardedListener(listener: Listener): Listener {
     return {
-      message: (from, what) => this.guarded(() => message(from, what))(),
-      up: (peer) => this.guarded(() => up?.(peer))(),
-      down: (peer) => this.guarded(() => down?.(peer))(),
+      message: (from, what) => this.guarded(() => listener.message(from, what))(),
+      up: (peer) => this.guarded(() => listener.up?.(peer))(),
+      down: (peer) => this.guarded(() => listener.down?.(peer))(),
     };
   }
 }

@@ -88,6 +88,9 @@ export function createTrainer({
     dtype,
     backend,
   });
+  if (!method.delayed) {
+    optimizer.step(); // the call that ends the round before the first: it has nothing to move by
+  }
   const arraysOf = (leaves: Leaves): NumericArray[] =>
     Object.values(leaves).map(({ data }) => data);
   const vectors = [
