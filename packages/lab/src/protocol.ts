@@ -65,6 +65,8 @@ export interface ProblemInfo {
   };
   /** Parameters of the model. */
   readonly parameters: number;
+  /** The norm of the whole gradient that it is clipped to, before any optimizer sees it; absent where it is not. */
+  readonly clip?: number;
   /** Data sets used, with the hash of their decompressed bytes. */
   readonly data: readonly { readonly name: string; readonly sha256: string }[];
   /** The metric that time-to-target is measured to. */

@@ -1,6 +1,6 @@
 /** One trial: an optimizer at one learning rate on one problem from one seed. */
 
-import { type Clock, compileOptimizer } from "@adastra/core";
+import { type Clock, chain, clipByGlobalNorm, compileOptimizer } from "@adastra/core";
 import { findOptimizer } from "../optimizers.ts";
 import type { OpenProblem, Problem } from "../problems/problem.ts";
 import type { CurvePoint, TrialEvent, TrialResult, TrialSpec } from "../protocol.ts";
@@ -36,11 +36,16 @@ export async function runTrial(
   const evaluateEvery = Math.ceil(
     stepsPerEpoch / (spec.phase === "tune" ? 1 : problem.evaluationsPerEpoch),
   );
-  const optimizer = compileOptimizer(findOptimizer(spec.optimizer).build(problem.setting), {
-    params: task.params,
-    learningRate: problem.schedule(spec.learningRate, totalSteps),
-    dtype: task.dtype,
-  });
+  const { clip } = problem.info;
+  const built = findOptimizer(spec.optimizer).build(problem.setting);
+  const optimizer = compileOptimizer(
+    clip === undefined ? built : chain(clipByGlobalNorm(clip), built),
+    {
+      params: task.params,
+      learningRate: problem.schedule(spec.learningRate, totalSteps),
+      dtype: task.dtype,
+    },
+  );
   onEvent({ kind: "started", spec, totalSteps, optimizerBackend: optimizer.backend });
 
   const points: CurvePoint[] = [];

@@ -72,7 +72,7 @@ export interface RoundReport {
   readonly dropped: number;
   readonly unknown: number;
   readonly late: number;
-  /** ‖x̃ⱼ − x̃ᵢ‖/√n over the neighbours mixed: how far they are apart; NaN where none was. */
+  /** ‖x̃ⱼ − x̃ᵢ‖/√n over the neighbours mixed, of a sample of the parameters: how far they are apart; NaN where none was. */
   readonly distance: number;
   /** Neighbours that are awaited. */
   readonly awaited: number;
@@ -95,6 +95,8 @@ interface Neighbor {
   left: boolean;
   /** What it was sent of the round that runs. */
   sent: Extract<Message, { kind: "values" }> | undefined;
+  /** The last round that it said it had mixed when it sent values. */
+  mixed: Round;
 }
 
 const atOnce: Compute = (work, then, fail) => {
@@ -136,6 +138,11 @@ export class PeerLoop {
   private open = false;
   private overdue = false;
   private late = 0;
+  /** The values of the round that runs, and whether any of them were sent twice. */
+  private mine: Values | undefined;
+  private resent = false;
+  /** Arrays of rounds in which every edge counted, oldest first. */
+  private readonly retired: { readonly round: Round; readonly values: Values }[] = [];
   /** Exchanges of the past that turned out to count. */
   private readonly waiting: [Edge, Exchange][] = [];
   private readonly cancels = new Map<string, () => void>();
@@ -176,6 +183,7 @@ export class PeerLoop {
           early: undefined,
           left: false,
           sent: undefined,
+          mixed: 0,
         },
       ]),
     );
@@ -245,11 +253,9 @@ export class PeerLoop {
 
   /** Sends this peer's values of the round, and takes those that came early. */
   private offer(): void {
-    const { dtype, parameters, vectors } = this.trainer;
-    const length = parameters * vectors;
-    const values: Values =
-      dtype === "float64" ? new Float64Array(length) : new Float32Array(length);
-    this.trainer.read(values);
+    const values = this.snapshot(this.reusable());
+    this.mine = values;
+    this.resent = false;
     const { compression } = this.options;
     // Without copies of its own the same payload goes to everybody.
     const shared = typeof compression === "object" ? undefined : encode(values, compression);
@@ -276,6 +282,27 @@ export class PeerLoop {
     }
   }
 
+  /** What is exchanged, as it stands, in a new array or the one given. */
+  private snapshot(into?: Values): Values {
+    const { dtype, parameters, vectors } = this.trainer;
+    const length = parameters * vectors;
+    const values =
+      into ?? (dtype === "float64" ? new Float64Array(length) : new Float32Array(length));
+    this.trainer.read(values);
+    return values;
+  }
+
+  /**
+   * The array of an earlier round that nobody reads any more: every neighbour had it whole, and has sent values since it
+   * mixed them. Fresh memory is dear.
+   */
+  private reusable(): Values | undefined {
+    const [oldest] = this.retired;
+    const isFree =
+      oldest !== undefined && this.present().every(({ mixed }) => mixed >= oldest.round);
+    return isFree ? this.retired.shift()?.values : undefined;
+  }
+
   private receive(from: Peer, message: Message): void {
     const neighbor = this.neighbors.get(from);
     if (neighbor === undefined || this.state === "ended") {
@@ -285,6 +312,7 @@ export class PeerLoop {
     switch (message.kind) {
       case "values":
         this.seenAt(neighbor, message.round);
+        neighbor.mixed = Math.max(neighbor.mixed, message.settled.mixed);
         this.settle(neighbor, message.settled);
         this.closeWhenOver();
         if (message.round > this.round || (message.round === this.round && !this.open)) {
@@ -367,6 +395,7 @@ export class PeerLoop {
     if (holds) {
       edge.told(round);
     } else if (sent !== undefined) {
+      this.resent = true;
       this.transport.send(from, sent);
     }
     if (edge.holds) {
@@ -391,9 +420,7 @@ export class PeerLoop {
 
   /** Not while a gradient of the parameters is on its way. */
   private mixLate(): void {
-    for (const [edge, exchange] of this.waiting.splice(0)) {
-      this.mix(edge, exchange);
-    }
+    this.mix(this.waiting.splice(0));
   }
 
   private closeWhenOver(): void {
@@ -415,8 +442,7 @@ export class PeerLoop {
     this.clear("deadline");
     this.clear("nudge");
     const counts = { mixed: 0, dropped: 0, unknown: 0 };
-    let [squares, compared] = [0, 0];
-    this.mixLate();
+    const agreed: [Edge, Exchange][] = [];
     for (const neighbor of this.neighbors.values()) {
       const { edge } = neighbor;
       if (edge.round === 0) {
@@ -425,18 +451,32 @@ export class PeerLoop {
       const { outcome, exchange } = edge.close();
       counts[outcome] += 1;
       if (exchange !== undefined) {
-        squares += this.mix(edge, exchange);
-        compared += 1;
+        agreed.push([edge, exchange]);
       }
       neighbor.missed = outcome === "mixed" ? 0 : neighbor.missed + 1;
       if (neighbor.missed >= this.options.misses) {
         neighbor.awaited = false;
       }
     }
-    const ms = this.timers.now() - this.started;
-    if (complete && compared > 0) {
-      this.deadline.observe(ms);
+    // Copies that an edge keeps of a round are not reused.
+    const keeps = typeof this.options.compression === "object";
+    if (
+      this.mine !== undefined &&
+      !keeps &&
+      !this.resent &&
+      agreed.length === this.neighbors.size
+    ) {
+      this.retired.push({ round: this.round, values: this.mine });
+    } else {
+      this.retired.length = 0;
     }
+    if (complete && agreed.length > 0) {
+      this.deadline.observe(this.timers.now() - this.started);
+    }
+    const distance = rootMeanSquare(
+      agreed.map(([, { mine, theirs }]) => sampledDistance(mine, theirs, this.trainer.parameters)),
+    );
+    this.mix([...this.waiting.splice(0), ...agreed]);
     const { round, late } = this;
     this.late = 0;
     this.compute(
@@ -452,7 +492,7 @@ export class PeerLoop {
           ms: this.timers.now() - this.started,
           ...counts,
           late,
-          distance: Math.sqrt(squares / (compared * this.trainer.parameters)),
+          distance,
           awaited: this.present().filter(({ awaited }) => awaited).length,
         });
         this.begin();
@@ -461,21 +501,20 @@ export class PeerLoop {
     );
   }
 
-  /** Moves this end of an edge; returns ‖x̃ⱼ − x̃ᵢ‖². */
-  private mix({ share }: Edge, { mine, theirs }: Exchange): number {
+  /** Moves this end of edges. */
+  private mix(exchanges: readonly (readonly [Edge, Exchange])[]): void {
     const { clip, consensusStep } = this.options;
     const { parameters, vectors } = this.trainer;
-    let first = 0;
     for (let vector = 0; vector < vectors; vector++) {
-      const squares =
-        clip < Number.POSITIVE_INFINITY
-          ? squaredDistance(mine, theirs, vector * parameters, parameters)
-          : 0;
-      const factor = clipFactor(share * consensusStep, squares, clip);
-      const mixed = this.trainer.mix(vector, factor, mine, theirs);
-      first = vector === 0 ? mixed : first;
+      const pulls = exchanges.map(([{ share }, { mine, theirs }]) => {
+        const squares =
+          clip < Number.POSITIVE_INFINITY
+            ? squaredDistance(mine, theirs, vector * parameters, parameters)
+            : 0;
+        return { share: clipFactor(share * consensusStep, squares, clip), mine, theirs };
+      });
+      this.trainer.mix(vector, pulls);
     }
-    return first;
   }
 
   private found(peer: Peer): void {
@@ -541,12 +580,7 @@ export class PeerLoop {
     if (this.state !== "running") {
       return;
     }
-    const { dtype, parameters, vectors } = this.trainer;
-    const length = parameters * vectors;
-    const values: Values =
-      dtype === "float64" ? new Float64Array(length) : new Float32Array(length);
-    this.trainer.read(values);
-    const payload = { form: "dense", values } as const;
+    const payload = { form: "dense", values: this.snapshot() } as const;
     this.transport.send(from, { kind: "snapshot", round: this.round, payload });
   }
 
@@ -599,4 +633,23 @@ export class PeerLoop {
     this.cancels.get(name)?.();
     this.cancels.delete(name);
   }
+}
+
+/** Parameters that distances are estimated from. */
+const SAMPLE = 1024;
+
+/** ‖b − a‖/√n of x, from every k-th parameter. */
+function sampledDistance(a: Values, b: Values, parameters: number): number {
+  const stride = Math.ceil(parameters / SAMPLE);
+  let [sum, count] = [0, 0];
+  for (let i = 0; i < parameters; i += stride) {
+    const difference = (b[i] as number) - (a[i] as number);
+    sum += difference * difference;
+    count += 1;
+  }
+  return Math.sqrt(sum / count);
+}
+
+function rootMeanSquare(values: readonly number[]): number {
+  return Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / values.length);
 }

@@ -1,6 +1,7 @@
 /** A network in one process: messages take virtual time and meet the faults that are asked for. */
 
 import type { Random } from "@adastra/core";
+import type { Graph } from "../graph/graphs.ts";
 import type { Message, Peer } from "../protocol/message.ts";
 import { bytesOf } from "../protocol/size.ts";
 import type { Listener, Traffic, Transport } from "../transport/transport.ts";
@@ -34,6 +35,7 @@ export interface Partition {
 export class Network {
   private readonly time: VirtualTime;
   private readonly random: Random;
+  private readonly graph: Graph;
   private readonly options: Required<Omit<NetworkOptions, "lie">> & Pick<NetworkOptions, "lie">;
   private readonly endpoints: (Endpoint | undefined)[] = [];
 
@@ -41,6 +43,7 @@ export class Network {
   constructor(
     time: VirtualTime,
     random: Random,
+    graph: Graph,
     {
       delayMs = 1,
       jitterMs = 0,
@@ -66,6 +69,7 @@ export class Network {
     }
     this.time = time;
     this.random = random;
+    this.graph = graph;
     this.options = {
       delayMs,
       jitterMs,
@@ -77,7 +81,7 @@ export class Network {
     };
   }
 
-  /** The transport of a peer; a peer that comes back gets a new one, and its old one is closed. */
+  /** The transport of a peer to its neighbours; a peer that comes back gets a new one, and its old one is closed. */
   connect(peer: Peer): Transport {
     this.endpoints[peer]?.shut();
     const endpoint = new Endpoint(
@@ -96,10 +100,9 @@ export class Network {
   }
 
   private tell(peer: Peer, what: "up" | "down"): void {
-    for (const other of this.endpoints) {
-      if (other !== undefined && other.self !== peer) {
-        this.time.after(this.options.delayMs, () => other.listener?.[what]?.(peer));
-      }
+    for (const neighbor of this.graph.neighbors[peer] ?? []) {
+      const other = this.endpoints[neighbor];
+      this.time.after(this.options.delayMs, () => other?.listener?.[what]?.(peer));
     }
   }
 

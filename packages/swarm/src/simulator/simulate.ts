@@ -113,7 +113,7 @@ class Simulator {
     const { mixing, network, faults = [], seed = 0 } = options;
     this.options = options;
     const random = mulberry32(seed);
-    this.network = new Network(this.time, random.fork("network"), network);
+    this.network = new Network(this.time, random.fork("network"), mixing.graph, network);
     this.sessions = random.fork("sessions");
     this.crashing = new Set(faults.flatMap(({ kind, peer }) => (kind === "crash" ? [peer] : [])));
     this.subjects = mixing.graph.neighbors.map((_, peer) => ({

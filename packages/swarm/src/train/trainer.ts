@@ -17,6 +17,13 @@ import type { Method } from "../methods/framework.ts";
 /** Exchanged numbers, one vector after the other, each leaf after leaf. */
 export type Values = Float32Array | Float64Array;
 
+/** What a neighbour's values do to one's own. */
+export interface Pull {
+  readonly share: number;
+  readonly mine: Values;
+  readonly theirs: Values;
+}
+
 /** One peer's share of a run, without the exchange. */
 export interface Trainer {
   readonly dtype: DType;
@@ -35,8 +42,8 @@ export interface Trainer {
   read(into: Values): void;
   /** What is exchanged becomes `values`, as of a peer that was there: v̂ then starts at ũ. */
   adopt(values: Values): void;
-  /** Adds share · (theirs − mine) to one of the vectors; returns ‖theirs − mine‖². */
-  mix(vector: number, share: number, mine: Values, theirs: Values): number;
+  /** Adds Σ share · (theirs − mine) to one of the vectors. */
+  mix(vector: number, pulls: readonly Pull[]): void;
   /** Takes the gradient of the parameters as they stand. */
   prepare(): Promise<void> | void;
   /** Takes the step, after mixing, and the local steps that follow it. */
@@ -151,13 +158,12 @@ export function createTrainer({
         });
       }
     },
-    mix: (vector, share, mine, theirs) => {
-      let [at, squares] = [vector * parameters, 0];
+    mix: (vector, pulls) => {
+      let at = vector * parameters;
       for (const data of vectors[vector] ?? []) {
-        squares += mixInto(data, share, mine, theirs, at);
+        mixInto(data, pulls, at);
         at += data.length;
       }
-      return squares;
     },
     prepare: () =>
       takeGradient(() => {
@@ -177,20 +183,36 @@ export function createTrainer({
   };
 }
 
-function mixInto(
-  data: NumericArray,
-  share: number,
-  mine: Values,
-  theirs: Values,
-  at: number,
-): number {
-  let squares = 0;
-  for (let i = 0; i < data.length; i++) {
-    const difference = (theirs[at + i] as number) - (mine[at + i] as number);
-    squares += difference * difference;
-    data[i] = (data[i] as number) + share * difference;
+/** Two at a time: an element is read and written once for both, and most peers have two neighbours. */
+function mixInto(data: NumericArray, pulls: readonly Pull[], at: number): void {
+  for (let k = 0; k < pulls.length; k += 2) {
+    const [first, second] = [pulls[k] as Pull, pulls[k + 1]];
+    if (second === undefined) {
+      pull(data, first, at);
+    } else {
+      pullTwice(data, first, second, at);
+    }
   }
-  return squares;
+}
+
+function pull(data: NumericArray, { share, mine, theirs }: Pull, at: number): void {
+  for (let i = 0, j = at; i < data.length; i++, j++) {
+    data[i] = (data[i] as number) + share * ((theirs[j] as number) - (mine[j] as number));
+  }
+}
+
+function pullTwice(
+  data: NumericArray,
+  { share, mine, theirs }: Pull,
+  { share: share2, mine: mine2, theirs: theirs2 }: Pull,
+  at: number,
+): void {
+  for (let i = 0, j = at; i < data.length; i++, j++) {
+    data[i] =
+      (data[i] as number) +
+      share * ((theirs[j] as number) - (mine[j] as number)) +
+      share2 * ((theirs2[j] as number) - (mine2[j] as number));
+  }
 }
 
 async function repeat(times: number, run: () => Promise<void> | void): Promise<void> {
