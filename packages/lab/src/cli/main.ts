@@ -14,6 +14,7 @@ import { dataCommand } from "./dataCommand.ts";
 import { doctorCommand } from "./doctorCommand.ts";
 import { type Actions, runProgram } from "./program.ts";
 import { startCommand } from "./startCommand.ts";
+import { swarmCommand } from "./swarmCommand.ts";
 import { exitCodes, type Terminal, UsageError } from "./terminal.ts";
 
 const { version } = createRequire(import.meta.url)("../../package.json") as { version: string };
@@ -65,6 +66,7 @@ const actions: Actions = {
   },
   bench: ([question = ""], options) =>
     benchCommand(question, options, { ...world, python: process.env.ADASTRA_PYTHON }),
+  swarm: ([action = ""], options) => swarmCommand(action, options, world),
   data: (_, options) => dataCommand(options, { ...world, processEnvironment: process.env }),
   doctor: (_, options) => doctorCommand(options, terminal),
 };

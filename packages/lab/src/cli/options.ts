@@ -1,5 +1,6 @@
 /** The one table of commands and options: parser, help and docs/cli.md come from it. */
 
+import type { Compression, Fault } from "@adastra/swarm";
 import { gradientPeers } from "../bench/gradient/benchGradient.ts";
 import { modelNames } from "../bench/gradient/models.ts";
 import { entries as stepEntries } from "../bench/step/ours.ts";
@@ -9,6 +10,10 @@ import { dataSets } from "../data/catalogue.ts";
 import { nearest } from "../lookUp.ts";
 import { catalogue } from "../optimizers.ts";
 import { problems } from "../problems/catalogue.ts";
+import { graphWords } from "../swarm/graphSpec.ts";
+import { methods as swarmMethods } from "../swarm/methods.ts";
+import { swarmProblems } from "../swarm/problems.ts";
+import type { Skew } from "../swarm/split.ts";
 
 const downloadable = dataSets
   .filter(({ set }) => set.download !== undefined)
@@ -44,6 +49,28 @@ export interface CommandOptions {
     models?: readonly string[];
     threads?: readonly number[];
     peers?: readonly string[];
+    out?: string;
+    json?: boolean;
+  };
+  swarm: {
+    problem?: string;
+    methods?: readonly string[];
+    rates?: readonly number[];
+    seeds?: number;
+    graph?: string;
+    peers?: number;
+    skew?: Skew;
+    rounds?: number;
+    tuningRounds?: number;
+    localSteps?: number;
+    compression?: Compression;
+    consensusStep?: number;
+    clip?: number;
+    b1?: number;
+    b2?: number;
+    eps?: number;
+    loss?: number;
+    crash?: readonly Fault[];
     out?: string;
     json?: boolean;
   };
@@ -231,6 +258,120 @@ export const commands: { readonly [Name in CommandName]: CommandSpec<CommandOpti
       json,
     },
   },
+  swarm: {
+    summary:
+      "train together without a server: compare decentralized methods on peers in virtual time",
+    argument: {
+      name: "action",
+      description: "simulate (every peer in this process, on a network with the faults asked for)",
+    },
+    options: {
+      problem: {
+        value: "name",
+        description: swarmProblems.map(({ name, title }) => `${name} (${title})`).join(", "),
+        default: "mnist-mlp",
+        parse: (where, value) =>
+          oneOf(
+            where,
+            value,
+            swarmProblems.map(({ name }) => name),
+          ),
+      },
+      methods: {
+        value: "names",
+        description: `comma-separated: ${swarmMethods.map(({ name, title }) => `${name} (${title})`).join(", ")}`,
+        default: "damsgrad",
+        parse: (where, value) =>
+          among(
+            where,
+            value,
+            swarmMethods.map(({ name }) => name),
+          ),
+      },
+      rates: {
+        value: "numbers",
+        description:
+          "comma-separated learning rates; of several each method takes the one that does best on held-out data",
+        default: "0.001",
+        parse: (where, value) => names(where, value).map((each) => amount(where, each)),
+      },
+      seeds: {
+        value: "n",
+        description: "runs a method, from paired seeds",
+        default: "1",
+        parse: count,
+      },
+      graph: { value: "name", description: graphWords, default: "ring", parse: text },
+      peers: { value: "n", description: "peers", default: "5", parse: count },
+      skew: {
+        value: "words",
+        description:
+          "none, labels:N (N labels each, of its own as far as there are enough), or dirichlet:A (the smaller A, the more skewed)",
+        default: "none",
+        parse: skew,
+      },
+      rounds: {
+        value: "n",
+        description: "rounds of a run",
+        default: "two passes of all peers together over the examples",
+        parse: count,
+      },
+      tuningRounds: {
+        value: "n",
+        description: "rounds of a tuning run",
+        default: "half of --rounds",
+        parse: count,
+      },
+      localSteps: {
+        value: "n",
+        description: "gradient steps a round",
+        default: "1",
+        parse: count,
+      },
+      compression: {
+        value: "form",
+        description:
+          "how values travel: none, bf16, int8, or topk:S with the share S of the numbers",
+        default: "none",
+        parse: compression,
+      },
+      consensusStep: {
+        value: "x",
+        description: "share of what mixing would do, in (0, 1]; below 1 for topk",
+        default: "1",
+        parse: amount,
+      },
+      clip: {
+        value: "norm",
+        description: "the most that a neighbour may change in a round",
+        default: "no limit",
+        parse: amount,
+      },
+      b1: { value: "x", description: "β₁", default: "the method's", parse: share },
+      b2: { value: "x", description: "β₂", default: "the method's", parse: share },
+      eps: { value: "x", description: "ε", default: "the method's", parse: amount },
+      loss: {
+        value: "share",
+        description: "share of the messages that are lost, in [0, 1)",
+        default: "0",
+        parse: share,
+      },
+      crash: {
+        value: "faults",
+        description:
+          "comma-separated PEER@MS or PEER@MS+MS: the peer dies at that virtual time and returns after so long",
+        default: "nobody dies",
+        parse: crashes,
+      },
+      out: {
+        value: "file",
+        description: "where the result is written as JSON",
+        default: "nowhere",
+        parse: text,
+      },
+      json,
+    },
+  },
   data: {
     summary:
       "list the data sets, where each lies and the hashes of what was read; download one when asked",
@@ -275,6 +416,51 @@ function amount(where: string, value: string): number {
     throw new RangeError(`${where} must be a number above 0, got "${value}"`);
   }
   return parsed;
+}
+
+/** In [0, 1). */
+function share(where: string, value: string): number {
+  const parsed = Number(value);
+  if (value.trim() === "" || !(parsed >= 0 && parsed < 1)) {
+    throw new RangeError(`${where} must be a number in [0, 1), got "${value}"`);
+  }
+  return parsed;
+}
+
+function skew(where: string, value: string): Skew {
+  const [kind, number = ""] = value.split(":");
+  if (value === "none") {
+    return { kind: "none" };
+  }
+  if (kind === "labels") {
+    return { kind, each: count(where, number) };
+  }
+  if (kind === "dirichlet") {
+    return { kind, alpha: amount(where, number) };
+  }
+  throw new RangeError(`${where} must be none, labels:N or dirichlet:A, got "${value}"`);
+}
+
+function compression(where: string, value: string): Compression {
+  const [form, number = ""] = value.split(":");
+  if (value === "none" || value === "bf16" || value === "int8") {
+    return value;
+  }
+  if (form === "topk") {
+    return { topK: amount(where, number) };
+  }
+  throw new RangeError(`${where} must be none, bf16, int8 or topk:S, got "${value}"`);
+}
+
+function crashes(where: string, value: string): Fault[] {
+  return names(where, value).map((word): Fault => {
+    const [, peer, at, back] = /^(\d+)@(\d+)(?:\+(\d+))?$/.exec(word) ?? [];
+    if (peer === undefined || at === undefined) {
+      throw new RangeError(`${where} must be PEER@MS or PEER@MS+MS between commas, got "${word}"`);
+    }
+    const fault = { kind: "crash", peer: Number(peer), atMs: Number(at) } as const;
+    return back === undefined ? fault : { ...fault, forMs: Number(back) };
+  });
 }
 
 function names(where: string, value: string): string[] {

@@ -14,6 +14,7 @@ async function run(...words: string[]) {
     compare: record("compare"),
     replay: record("replay"),
     bench: record("bench"),
+    swarm: record("swarm"),
     data: record("data"),
     doctor: record("doctor"),
   };
@@ -41,6 +42,30 @@ describe("the command line", () => {
         "compare",
         ["mnist-mlp"],
         { optimizers: ["adam", "adashift"], trials: 3, tuningEpochs: 1, json: true },
+      ],
+    ]);
+  });
+
+  test("reads how examples are dealt, who dies when, and what travels", async () => {
+    const { calls } = await run(
+      ..."swarm simulate --skew labels:2 --crash 1@500,2@600+300 --compression topk:0.1 --rates 1e-3,1e-2 --b1 0".split(
+        " ",
+      ),
+    );
+    expect(calls).toEqual([
+      [
+        "swarm",
+        ["simulate"],
+        {
+          skew: { kind: "labels", each: 2 },
+          crash: [
+            { kind: "crash", peer: 1, atMs: 500 },
+            { kind: "crash", peer: 2, atMs: 600, forMs: 300 },
+          ],
+          compression: { topK: 0.1 },
+          rates: [1e-3, 1e-2],
+          b1: 0,
+        },
       ],
     ]);
   });
@@ -83,11 +108,11 @@ describe("the command line", () => {
   test.each([
     [
       ["compair", "x"],
-      'adastra: command must be one of start, compare, replay, bench, data, doctor, got "compair"; did you mean "compare"?',
+      'adastra: command must be one of start, compare, replay, bench, swarm, data, doctor, got "compair"; did you mean "compare"?',
     ],
     [
       [],
-      'adastra: command must be one of start, compare, replay, bench, data, doctor, got ""; see adastra --help',
+      'adastra: command must be one of start, compare, replay, bench, swarm, data, doctor, got ""; see adastra --help',
     ],
     [["compare"], "adastra: missing required argument 'problem'; see adastra compare --help"],
     [
@@ -102,6 +127,19 @@ describe("the command line", () => {
       ["compare", "mnist-mlp", "--optimizers", "adam,,sgd"],
       'compare: --optimizers must be names between commas, got "adam,,sgd"',
     ],
+    [
+      ["swarm", "simulate", "--skew", "some"],
+      'swarm: --skew must be none, labels:N or dirichlet:A, got "some"',
+    ],
+    [
+      ["swarm", "simulate", "--crash", "1"],
+      'swarm: --crash must be PEER@MS or PEER@MS+MS between commas, got "1"',
+    ],
+    [
+      ["swarm", "simulate", "--compression", "zip"],
+      'swarm: --compression must be none, bf16, int8 or topk:S, got "zip"',
+    ],
+    [["swarm", "simulate", "--loss", "1"], 'swarm: --loss must be a number in [0, 1), got "1"'],
     [
       ["replay", "a.json", "--dtype", "float16"],
       'replay: --dtype must be one of float64, float32, got "float16"',

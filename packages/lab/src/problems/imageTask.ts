@@ -9,8 +9,9 @@ import {
   inOrder,
   validationSplit,
 } from "../data/images.ts";
+import type { TrialSpec } from "../protocol.ts";
 import { createTrials } from "./modelTrials.ts";
-import type { OpenProblem } from "./problem.ts";
+import type { OpenProblem, Task } from "./problem.ts";
 
 /** Images in one evaluation graph: divides the test set and the held-out images. */
 const evaluationBatch = 500;
@@ -24,11 +25,21 @@ export interface ImagePlan {
   readonly batch: number;
 }
 
+/** Images made ready: trials may also be on some of the training images alone. */
+export interface OpenImages extends OpenProblem {
+  /** The training images of a phase. */
+  readonly examples: (phase: TrialSpec["phase"]) => Uint32Array;
+  /** `examples` out of those of the phase; all of them where absent. One gradient at a time. */
+  readonly start: (
+    trial: Pick<TrialSpec, "seed" | "phase"> & { readonly examples?: Uint32Array },
+  ) => Task;
+}
+
 /** Compiles a classifier with softmax cross-entropy as its loss. */
 export async function openImages(
   { model, shape, batch }: ImagePlan,
   { train, test }: { readonly train: ImageSet; readonly test: ImageSet },
-): Promise<OpenProblem> {
+): Promise<OpenImages> {
   const trials = createTrials(model, shape);
   const trained = emptyBatch(train, batch);
   const evaluated = emptyBatch(test, evaluationBatch);
@@ -50,9 +61,13 @@ export async function openImages(
   );
   const split = validationSplit(train, heldOut);
 
+  const examplesOf = (phase: TrialSpec["phase"]): Uint32Array =>
+    phase === "tune" ? split.train.slice() : inOrder(train.count);
+
   return {
-    start: ({ seed, phase }) => {
-      const order = phase === "tune" ? split.train.slice() : inOrder(train.count);
+    examples: examplesOf,
+    start: ({ seed, phase, examples = examplesOf(phase) }) => {
+      const order = examples.slice();
       const fill = batchFiller(train);
       return trials.start({
         seed,

@@ -28,40 +28,61 @@ const perceptron =
       layers.dense(10),
     );
 
+interface PictureModel {
+  readonly title: string;
+  readonly shape: readonly number[];
+  readonly model: (layers: Layers) => nn.Layer;
+}
+
+/** Models of MNIST that keep nothing but parameters, so that peers can train them together. */
+export const pictureModels: Readonly<
+  Record<"mnist-softmax" | "mnist-mlp" | "mnist-lenet", PictureModel>
+> = {
+  "mnist-softmax": {
+    title: "MNIST, softmax regression (convex)",
+    shape: digits,
+    model: perceptron(),
+  },
+  "mnist-mlp": {
+    title: "MNIST, 784-256-256-10 perceptron, ReLU",
+    shape: digits,
+    model: perceptron(256, 256),
+  },
+  "mnist-lenet": {
+    title: "MNIST, LeNet: two 5x5 convolutions with max pooling, 128 units",
+    shape: digits,
+    model: (layers) => layers.lenet(),
+  },
+};
+
 export const mnistSoftmax: Problem<ImageData> = imageProblem({
   name: "mnist-softmax",
-  title: "MNIST, softmax regression (convex)",
+  ...pictureModels["mnist-softmax"],
   parameters: 7850,
   target: 91.5,
   budget: { trials: 5, seeds: 5, epochs: 5, tuningEpochs: 2 },
   data: mnistData,
   load: () => loadMnist(),
-  shape: digits,
-  model: perceptron(),
 });
 
 export const mnistMlp: Problem<ImageData> = imageProblem({
   name: "mnist-mlp",
-  title: "MNIST, 784-256-256-10 perceptron, ReLU",
+  ...pictureModels["mnist-mlp"],
   parameters: 269_322,
   target: 96.5,
   budget: { trials: 5, seeds: 5, epochs: 10, tuningEpochs: 2 },
   data: mnistData,
   load: () => loadMnist(),
-  shape: digits,
-  model: perceptron(256, 256),
 });
 
 export const mnistLenet: Problem<ImageData> = imageProblem({
   name: "mnist-lenet",
-  title: "MNIST, LeNet: two 5x5 convolutions with max pooling, 128 units",
+  ...pictureModels["mnist-lenet"],
   parameters: 215_370,
   target: 99,
   budget: { trials: 4, seeds: 3, epochs: 5, tuningEpochs: 1 },
   data: mnistData,
   load: () => loadMnist(),
-  shape: digits,
-  model: (layers) => layers.lenet(),
 });
 
 export const fashionResnet: Problem<ImageData> = imageProblem({
