@@ -41,6 +41,7 @@ export type { DeadlineOptions } from "./peer/deadline.ts";
 export type { Compute, PeerOptions, RoundReport } from "./peer/peer.ts";
 export { PeerLoop } from "./peer/peer.ts";
 export type { Compression } from "./protocol/compression.ts";
+export { type Layout, layoutId } from "./protocol/layout.ts";
 export type { Message, Payload, Peer, Round, Settlement } from "./protocol/message.ts";
 export { Network, type NetworkOptions, type Partition } from "./simulator/network.ts";
 export {
