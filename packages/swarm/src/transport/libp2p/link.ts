@@ -54,7 +54,7 @@ export class Link {
   send(frame: Outgoing): void {
     if (this.open) {
       this.outbox.add(frame);
-      this.pump();
+      this.pumpSoon();
     }
   }
 
@@ -97,6 +97,17 @@ export class Link {
     }
   }
 
+  /** At the end of the turn: small frames sent in one turn leave together. */
+  private pumpSoon(): void {
+    if (!this.pumping && !this.full) {
+      this.pumping = true;
+      queueMicrotask(() => {
+        this.pumping = false;
+        this.pump();
+      });
+    }
+  }
+
   /** Sends until the stream is full or nothing is left; a drain inside `send` does not begin a second one. */
   private pump(): void {
     if (this.pumping) {
@@ -128,9 +139,13 @@ export class Link {
       if (chunk !== undefined && chunk.done !== true) {
         return chunk.value;
       }
+      this.chunks = undefined;
+      const small = this.outbox.takeSmall(CHUNK_BYTES / 4);
+      if (small.length > 0) {
+        return joined(small.flatMap(({ pieces }) => pieces));
+      }
       const frame = this.outbox.next();
       if (frame === undefined) {
-        this.chunks = undefined;
         return undefined;
       }
       this.chunks = chunksOf(frame);
@@ -138,12 +153,8 @@ export class Link {
   }
 }
 
-/** A small frame in one chunk; large arrays as views of them. */
-function* chunksOf({ pieces, bytes }: Outgoing): Generator<Uint8Array> {
-  if (bytes <= CHUNK_BYTES / 4) {
-    yield joined(pieces, bytes);
-    return;
-  }
+/** A large frame as views of its arrays. */
+function* chunksOf({ pieces }: Outgoing): Generator<Uint8Array> {
   for (const piece of pieces) {
     for (let at = 0; at < piece.byteLength; at += CHUNK_BYTES) {
       yield piece.subarray(at, at + CHUNK_BYTES);
@@ -151,8 +162,8 @@ function* chunksOf({ pieces, bytes }: Outgoing): Generator<Uint8Array> {
   }
 }
 
-function joined(pieces: readonly Uint8Array[], bytes: number): Uint8Array {
-  const whole = new Uint8Array(bytes);
+function joined(pieces: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(pieces.reduce((sum, { byteLength }) => sum + byteLength, 0));
   let at = 0;
   for (const piece of pieces) {
     whole.set(piece, at);

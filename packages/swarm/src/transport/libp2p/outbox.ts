@@ -20,10 +20,6 @@ export class Outbox {
   private waiting: Outgoing[] = [];
   private small = 0;
 
-  get isEmpty(): boolean {
-    return this.waiting.length === 0;
-  }
-
   /** Whether the frame was taken. */
   add(frame: Outgoing): boolean {
     if (carriesValues(frame)) {
@@ -38,11 +34,28 @@ export class Outbox {
   }
 
   next(): Outgoing | undefined {
-    const frame = this.waiting.shift();
-    if (frame !== undefined && !carriesValues(frame)) {
-      this.small -= frame.bytes;
+    return this.remove(1)[0];
+  }
+
+  /** The frames in front that take no more than so many bytes together. */
+  takeSmall(most: number): readonly Outgoing[] {
+    let [count, bytes] = [0, 0];
+    for (const frame of this.waiting) {
+      bytes += frame.bytes;
+      if (bytes > most) {
+        break;
+      }
+      count += 1;
     }
-    return frame;
+    return this.remove(count);
+  }
+
+  private remove(count: number): Outgoing[] {
+    const taken = this.waiting.splice(0, count);
+    for (const frame of taken) {
+      this.small -= carriesValues(frame) ? 0 : frame.bytes;
+    }
+    return taken;
   }
 }
 
