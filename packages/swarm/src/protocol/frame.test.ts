@@ -98,6 +98,7 @@ const messages = (numbers: number, dtype: "float32" | "float64"): fc.Arbitrary<M
     }),
     fc.record({ kind: fc.constant("have" as const), round: word }),
     fc.record({ kind: fc.constant("beat" as const), round: word, settled: settlement }),
+    fc.record({ kind: fc.constant("want" as const), round: word, holds: fc.boolean() }),
     fc.record({ kind: fc.constant("fetch" as const) }),
     fc.record({ kind: fc.constant("leave" as const) }),
   );
@@ -184,7 +185,7 @@ describe("a decoder refuses", () => {
   it.each([
     ["magic", "other bytes", changed(good(), { 0: 0 })],
     ["version", "another version", changed(good(), { 4: 2 })],
-    ["kind", "an unknown kind", changed(good(), { 5: 6 })],
+    ["kind", "an unknown kind", changed(good(), { 5: 7 })],
     ["kind", "a byte that must be zero", changed(good(), { 7: 1 })],
     ["form", "an unknown form", changed(good(), { 6: 6 })],
     ["form", "numbers of another dtype", changed(good(), { 6: 2 })],

@@ -1,7 +1,8 @@
 /**
  * Messages as bytes, little-endian.
  *
- *     0   magic, u32           4  version, u8     5  kind, u8      6  form of the payload, u8      7  zero
+ *     0   magic, u32           4  version, u8     5  kind, u8      6  form of the payload, u8
+ *     7   u8, 1 where a `want` says that it holds values, else 0
  *     8   run, 8 bytes         16 hash of the graph's epoch and of the layout, 8 bytes
  *     24  round, u32           28 bytes after the header, u32
  *     32  CRC-32 of these      36 CRC-32 of the 36 bytes before
@@ -22,7 +23,7 @@ export const MAGIC = 0x9d414441;
 export const VERSION = 1;
 
 /** By the number that stands for them. */
-export const KINDS = ["values", "have", "beat", "fetch", "snapshot", "leave"] as const;
+export const KINDS = ["values", "have", "beat", "fetch", "snapshot", "leave", "want"] as const;
 export const FORMS = ["none", "float32", "float64", "bf16", "int8", "sparse"] as const;
 
 /** Base and length of a sparse payload. */
@@ -90,6 +91,7 @@ export function encodeFrame(message: Message, wire: Wire): Uint8Array[] {
   header[4] = VERSION;
   header[5] = KINDS.indexOf(message.kind);
   header[6] = payload === undefined ? 0 : FORMS.indexOf(formOf(payload));
+  header[7] = message.kind === "want" && message.holds ? 1 : 0;
   header.set(wire.run, 8);
   header.set(wire.layout, 16);
   view.setUint32(24, "round" in message ? message.round : 0, true);

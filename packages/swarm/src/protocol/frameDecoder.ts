@@ -101,6 +101,8 @@ export function frameDecoder(
 interface Header {
   readonly kind: Message["kind"];
   readonly form: (typeof FORMS)[number];
+  /** Of `want`. */
+  readonly holds: boolean;
   readonly round: number;
   /** Numbers that follow. */
   readonly count: number;
@@ -133,7 +135,8 @@ function readHeader(header: Uint8Array, wire: Wire): Header {
   requireId(header.subarray(8, 16), wire.run, "run");
   requireId(header.subarray(16, 24), wire.layout, "layout");
   const kind = KINDS[byte(5)];
-  if (kind === undefined || byte(7) !== 0) {
+  const flag = byte(7);
+  if (kind === undefined || flag > (kind === "want" ? 1 : 0)) {
     throw new FrameError("kind", "a message must be of a known kind", byte(5));
   }
   const form = FORMS[byte(6)];
@@ -145,7 +148,7 @@ function readHeader(header: Uint8Array, wire: Wire): Header {
   if (count === undefined) {
     throw new FrameError("length", `${kind} must have the length of its form`, word(28));
   }
-  return { kind, form, round: word(24), count, crc: word(32) };
+  return { kind, form, holds: flag === 1, round: word(24), count, crc: word(32) };
 }
 
 const formsOf = ({ dtype }: Wire): readonly string[] => [dtype, "bf16", "int8", "sparse"];
@@ -264,7 +267,7 @@ function skipFilled(frame: Frame): void {
 }
 
 function messageOf(
-  { kind, round }: Header,
+  { kind, holds, round }: Header,
   [session = 0, mixed = 0, closed = 0, unknown = 0]: Uint32Array,
   payload: Payload | undefined,
 ): Message {
@@ -278,6 +281,8 @@ function messageOf(
       return { kind, round, settled };
     case "have":
       return { kind, round };
+    case "want":
+      return { kind, round, holds };
     case "fetch":
     case "leave":
       return { kind };

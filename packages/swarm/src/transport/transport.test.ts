@@ -1,5 +1,6 @@
 import { mulberry32 } from "@adastra/core";
 import { afterEach, describe, expect, it } from "vitest";
+import { complete } from "../graph/graphs.ts";
 import { INT8_BLOCK, type Message, type Payload, type Peer } from "../protocol/message.ts";
 import { Network } from "../simulator/network.ts";
 import { VirtualTime } from "../simulator/virtualTime.ts";
@@ -23,7 +24,7 @@ const kinds: readonly Kind[] = [
     name: "the simulator",
     start: (peers) => {
       const time = new VirtualTime();
-      const network = new Network(time, mulberry32(1));
+      const network = new Network(time, mulberry32(1), complete(peers));
       const transports = Array.from({ length: peers }, (_, peer) => network.connect(peer));
       return Promise.resolve({
         transports,
