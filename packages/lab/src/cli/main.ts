@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The `adastra` command: the one place that knows process, clock and streams. */
 
+import { randomBytes } from "node:crypto";
 import { createRequire } from "node:module";
 import { cpus } from "node:os";
 import { performance } from "node:perf_hooks";
@@ -15,6 +16,7 @@ import { doctorCommand } from "./doctorCommand.ts";
 import { type Actions, runProgram } from "./program.ts";
 import { startCommand } from "./startCommand.ts";
 import { swarmCommand } from "./swarmCommand.ts";
+import type { SwarmWorld } from "./swarmWorld.ts";
 import { exitCodes, type Terminal, UsageError } from "./terminal.ts";
 
 const { version } = createRequire(import.meta.url)("../../package.json") as { version: string };
@@ -33,7 +35,7 @@ const environment: Omit<Comparison["environment"], "optimizerBackend" | "engineB
   cores: cpus().length,
 };
 
-const world: CompareWorld = {
+const world: CompareWorld & SwarmWorld = {
   terminal,
   // Milliseconds since the process started, so that "first point after" counts from the command.
   clock: { now: () => performance.now() },
@@ -41,6 +43,7 @@ const world: CompareWorld = {
   environment,
   createPool: (problem, workers) =>
     createPool({ problem, ...(workers !== undefined && { workers }) }),
+  randomBytes: (count) => new Uint8Array(randomBytes(count)),
   onInterrupt: (handler) => {
     let asked = false;
     const answer = (): void => {

@@ -71,6 +71,13 @@ export interface CommandOptions {
     eps?: number;
     loss?: number;
     crash?: readonly Fault[];
+    key?: string;
+    members?: readonly Member[];
+    invitation?: string;
+    founder?: string;
+    state?: string;
+    metrics?: number;
+    listen?: string;
     out?: string;
     json?: boolean;
   };
@@ -259,11 +266,11 @@ export const commands: { readonly [Name in CommandName]: CommandSpec<CommandOpti
     },
   },
   swarm: {
-    summary:
-      "train together without a server: compare decentralized methods on peers in virtual time",
+    summary: "train together without a server: simulate peers, or be one",
     argument: {
       name: "action",
-      description: "simulate (every peer in this process, on a network with the faults asked for)",
+      description:
+        "simulate (compare methods on peers in virtual time, with the faults asked for), identity (show the peer id of a key), invite (found a run: sign who takes part and how), join (take part), status (what a peer of this machine is doing)",
     },
     options: {
       problem: {
@@ -363,6 +370,49 @@ export const commands: { readonly [Name in CommandName]: CommandSpec<CommandOpti
         default: "nobody dies",
         parse: crashes,
       },
+      key: {
+        value: "file",
+        description: "identity, invite, join: this peer's key; made where there is none",
+        default: "adastra.key",
+        parse: text,
+      },
+      members: {
+        value: "peers",
+        description:
+          "invite: comma-separated ID@ADDRESS in the order of the graph, an address such as /ip4/192.0.2.1/tcp/4001; ID alone only dials",
+        default: "none",
+        parse: members,
+      },
+      invitation: {
+        value: "file",
+        description: "invite: where the invitation is written; join: the invitation",
+        default: "invitation.json",
+        parse: text,
+      },
+      founder: {
+        value: "id",
+        description: "join: the peer id whose invitations are taken",
+        default: "nobody's",
+        parse: text,
+      },
+      state: {
+        value: "folder",
+        description: "join: checkpoints, from the last of which the peer goes on",
+        default: "none are kept",
+        parse: text,
+      },
+      metrics: {
+        value: "port",
+        description: "join: serve metrics for Prometheus on 127.0.0.1; status: read them",
+        default: "not served",
+        parse: count,
+      },
+      listen: {
+        value: "address",
+        description: "join: where to listen, where that is not what the invitation tells",
+        default: "as invited",
+        parse: text,
+      },
       out: {
         value: "file",
         description: "where the result is written as JSON",
@@ -450,6 +500,22 @@ function compression(where: string, value: string): Compression {
     return { topK: amount(where, number) };
   }
   throw new RangeError(`${where} must be none, bf16, int8 or topk:S, got "${value}"`);
+}
+
+/** A peer of a run: its id, and where it listens. */
+export interface Member {
+  readonly id: string;
+  readonly addresses: readonly string[];
+}
+
+function members(where: string, value: string): Member[] {
+  return names(where, value).map((word) => {
+    const [id = "", ...address] = word.split("@");
+    if (id === "" || address.length > 1) {
+      throw new RangeError(`${where} must be ID or ID@ADDRESS between commas, got "${word}"`);
+    }
+    return { id, addresses: address };
+  });
 }
 
 function crashes(where: string, value: string): Fault[] {

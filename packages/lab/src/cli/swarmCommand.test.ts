@@ -30,6 +30,7 @@ async function run(options: CommandOptions["swarm"], action = "simulate", interr
         return ticks * 6000;
       },
     },
+    randomBytes: (count) => new Uint8Array(count),
     onInterrupt: (handler) => {
       interrupt = handler;
       return () => undefined;
@@ -106,7 +107,31 @@ describe("adastra swarm simulate", () => {
   });
 
   test.each([
-    [{}, "fly", 'swarm: the action must be simulate, got "fly"; see adastra swarm --help'],
+    [
+      {},
+      "fly",
+      'swarm: the action must be one of simulate, identity, invite, join, status, got "fly"; see adastra swarm --help',
+    ],
+    [
+      { seeds: 2 },
+      "join",
+      "swarm: --seeds must stand with another action, got it with join; leave it out",
+    ],
+    [
+      {},
+      "join",
+      "swarm: --founder must name the peer id whose invitations are taken, got none; ask who sent the invitation",
+    ],
+    [
+      {},
+      "invite",
+      "swarm: --members must name at least two peers, got 0; ask each for the id that adastra swarm identity prints",
+    ],
+    [
+      {},
+      "status",
+      "swarm: --metrics must name the port of a peer that was joined with it, got none",
+    ],
     [
       { problem: "counterexample", peers: 3 },
       "simulate",

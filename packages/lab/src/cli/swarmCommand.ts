@@ -1,21 +1,81 @@
-/** `adastra swarm`: decentralized methods on peers in virtual time. */
+/** `adastra swarm`: peers that train together, simulated or real. */
 
 import { rename, writeFile } from "node:fs/promises";
-import type { Clock } from "@adastra/core";
 import { lookUp } from "../lookUp.ts";
 import { compareSwarm, type SwarmComparison, type SwarmEntry } from "../swarm/compareSwarm.ts";
 import { methods } from "../swarm/methods.ts";
 import { swarmProblems } from "../swarm/problems.ts";
 import { createBenchProgress } from "./benchProgress.ts";
-import type { CommandOptions } from "./options.ts";
+import { type CommandOptions, flagOf } from "./options.ts";
 import { align } from "./resultTable.ts";
-import { exitCodes, type Terminal, UsageError } from "./terminal.ts";
+import { invite, join, showIdentity, showStatus } from "./swarmPeerCommand.ts";
+import type { SwarmWorld } from "./swarmWorld.ts";
+import { exitCodes, UsageError } from "./terminal.ts";
 
-export interface SwarmWorld {
-  readonly terminal: Terminal;
-  readonly clock: Clock;
-  /** Registers what Ctrl-C does from now on; returns what takes it back. */
-  readonly onInterrupt: (handler: () => void) => () => void;
+/** Options that an action takes; others would be ignored. */
+const RUN = [
+  "problem",
+  "methods",
+  "rates",
+  "graph",
+  "skew",
+  "rounds",
+  "localSteps",
+  "compression",
+  "consensusStep",
+  "clip",
+  "b1",
+  "b2",
+  "eps",
+  "json",
+] as const;
+const ACTIONS: Readonly<
+  Record<
+    string,
+    {
+      readonly takes: readonly (keyof CommandOptions["swarm"])[];
+      readonly run: (options: CommandOptions["swarm"], world: SwarmWorld) => Promise<number>;
+    }
+  >
+> = {
+  simulate: {
+    takes: [...RUN, "seeds", "peers", "tuningRounds", "loss", "crash", "out"],
+    run: simulateSwarm,
+  },
+  identity: { takes: ["key", "json"], run: showIdentity },
+  invite: { takes: [...RUN, "key", "members", "invitation"], run: invite },
+  join: {
+    takes: ["key", "invitation", "founder", "state", "metrics", "listen", "json"],
+    run: join,
+  },
+  status: { takes: ["metrics", "json"], run: showStatus },
+};
+
+/**
+ * Does what the action says.
+ *
+ * @throws UsageError for an unknown action, or an option that it would ignore.
+ */
+export async function swarmCommand(
+  action: string,
+  options: CommandOptions["swarm"],
+  world: SwarmWorld,
+): Promise<number> {
+  const found = Object.hasOwn(ACTIONS, action) ? ACTIONS[action] : undefined;
+  if (found === undefined) {
+    throw new UsageError(
+      `swarm: the action must be one of ${Object.keys(ACTIONS).join(", ")}, got "${action}"; see adastra swarm --help`,
+    );
+  }
+  const foreign = (Object.keys(options) as (keyof typeof options)[]).find(
+    (key) => !found.takes.includes(key),
+  );
+  if (foreign !== undefined) {
+    throw new UsageError(
+      `swarm: ${flagOf(foreign)} must stand with another action, got it with ${action}; leave it out`,
+    );
+  }
+  return found.run(options, world);
 }
 
 /**
@@ -23,18 +83,12 @@ export interface SwarmWorld {
  *
  * The first Ctrl-C ends the run under way: what is finished is shown and written, and the exit code is 130.
  *
- * @throws UsageError for an unknown action or options that do not go together, RangeError for what the simulation refuses.
+ * @throws UsageError for options that do not go together, RangeError for what the simulation refuses.
  */
-export async function swarmCommand(
-  action: string,
+async function simulateSwarm(
   options: CommandOptions["swarm"],
   { terminal, clock, onInterrupt }: SwarmWorld,
 ): Promise<number> {
-  if (action !== "simulate") {
-    throw new UsageError(
-      `swarm: the action must be simulate, got "${action}"; see adastra swarm --help`,
-    );
-  }
   const entries = swarmProblems.map((problem) => ({ name: problem.name, problem }));
   const { problem } = lookUp("swarm", "--problem", options.problem ?? "mnist-mlp", entries);
   const peers = options.peers ?? problem.peers ?? 5;

@@ -31,8 +31,13 @@ export interface PeerOptions {
   readonly session: number;
   /** The round to go on from, as a checkpoint has it; default 0. */
   readonly after?: Round;
-  /** Takes values and round from a neighbour before it begins; for a peer that returns without its own. */
-  readonly fetch?: boolean;
+  /**
+   * Takes values and round from a neighbour before it begins, for a peer that returns without its own; `"behind"`: only where
+   * its neighbours turn out to be at a later round than their first ones.
+   */
+  readonly fetch?: boolean | "behind";
+  /** How long to wait for all neighbours before the first round, default 0 ms. */
+  readonly gatherMs?: number;
   readonly compression?: Compression;
   /** γ in (0, 1]: the share of what mixing would do; default 1, below it for topK. */
   readonly consensusStep?: number;
@@ -86,6 +91,8 @@ interface Neighbor {
   readonly edge: Edge;
   /** When it was last heard of. */
   heard: number;
+  /** Whether it was ever heard of. */
+  seen: boolean;
   awaited: boolean;
   missed: number;
   /** The latest round it was seen at. */
@@ -130,7 +137,9 @@ export class PeerLoop {
   private readonly onEnd: (error?: unknown) => void;
   private readonly neighbors: ReadonlyMap<Peer, Neighbor>;
   private round: Round;
-  private state: "fetching" | "running" | "lingering" | "ended" = "running";
+  private fetches: boolean | "behind";
+  private readonly gatherMs: number;
+  private state: "gathering" | "fetching" | "running" | "lingering" | "ended" = "running";
   private started = 0;
   /** Whether the round's own gradient is there. */
   private prepared = false;
@@ -177,6 +186,7 @@ export class PeerLoop {
         {
           edge: new Edge(peer, shares[k] as number, session, keepBases),
           heard: timers.now(),
+          seen: false,
           awaited: true,
           missed: 0,
           round: 0,
@@ -187,7 +197,8 @@ export class PeerLoop {
         },
       ]),
     );
-    this.state = options.fetch ? "fetching" : "running";
+    this.fetches = options.fetch ?? false;
+    this.gatherMs = options.gatherMs ?? 0;
   }
 
   /** Begins; called once. */
@@ -198,9 +209,29 @@ export class PeerLoop {
       down: (peer) => this.lost(peer),
     });
     this.beat();
-    if (this.state === "fetching") {
+    if (this.gatherMs > 0) {
+      this.state = "gathering";
+      this.set("gather", this.gatherMs, () => this.enter());
+    } else {
+      this.enter();
+    }
+  }
+
+  /** Leaves the gathering once every neighbour has been heard of. */
+  private enterWhenGathered(): void {
+    if (this.state === "gathering" && this.present().every(({ seen }) => seen)) {
+      this.clear("gather");
+      this.enter();
+    }
+  }
+
+  private enter(): void {
+    const ahead = Math.max(0, ...this.present().map(({ round }) => round));
+    if (this.fetches === true || (this.fetches === "behind" && ahead >= MUCH_BEHIND)) {
+      this.state = "fetching";
       this.fetch();
     } else {
+      this.state = "running";
       this.begin();
     }
   }
@@ -309,6 +340,7 @@ export class PeerLoop {
       return;
     }
     neighbor.heard = this.timers.now();
+    neighbor.seen = true;
     switch (message.kind) {
       case "values":
         this.seenAt(neighbor, message.round);
@@ -332,6 +364,7 @@ export class PeerLoop {
         this.seenAt(neighbor, message.round);
         this.settle(neighbor, message.settled);
         this.closeWhenOver();
+        this.enterWhenGathered();
         break;
       case "fetch":
         this.answerFetch(from);
@@ -523,6 +556,8 @@ export class PeerLoop {
       neighbor.heard = this.timers.now();
       neighbor.missed = 0;
       neighbor.awaited = !neighbor.left;
+      const settled = { ...neighbor.edge.settlement };
+      this.transport.send(peer, { kind: "beat", round: this.round, settled });
     }
   }
 
@@ -587,6 +622,7 @@ export class PeerLoop {
   private adopt(round: Round, values: Values): void {
     if (this.state === "fetching") {
       this.clear("fetch");
+      this.fetches = false;
       this.trainer.adopt(values);
       this.round = round;
       this.state = "running";

@@ -1,0 +1,234 @@
+/** `adastra swarm identity | invite | join | status`: real peers. */
+
+import { readFile, rename, writeFile } from "node:fs/promises";
+import { mulberry32 } from "@adastra/core";
+import { layoutId, metropolis, type RoundReport } from "@adastra/swarm";
+import type { Roster } from "@adastra/swarm/libp2p";
+import { parseGraph } from "../swarm/graphSpec.ts";
+import type { MemberResult } from "../swarm/member.ts";
+import { type RunConfig, requireConfig } from "../swarm/runConfig.ts";
+import type { CommandOptions } from "./options.ts";
+import { align } from "./resultTable.ts";
+import type { SwarmWorld } from "./swarmWorld.ts";
+import { exitCodes, UsageError } from "./terminal.ts";
+
+type Options = CommandOptions["swarm"];
+
+const KEY = "adastra.key";
+const INVITATION = "invitation.json";
+/** Of a run's start and of who has which examples. */
+const SEED = 1;
+
+/** Prints the peer id of a key, which is made where there is none. */
+export async function showIdentity(
+  { key = KEY, json }: Options,
+  { terminal }: SwarmWorld,
+): Promise<number> {
+  const { loadIdentity } = await import("@adastra/swarm/libp2p");
+  const { id } = await loadIdentity(key);
+  terminal.out(json ? `${JSON.stringify({ id, key })}\n` : `${id}\n`);
+  return exitCodes.ok;
+}
+
+/**
+ * Founds a run: writes who takes part, on which graph and how they train, signed with the key.
+ *
+ * @throws UsageError without members or with more than one method or rate; RangeError for what a roster cannot be.
+ */
+export async function invite(
+  options: Options,
+  { terminal, randomBytes }: SwarmWorld,
+): Promise<number> {
+  const { key = KEY, invitation = INVITATION, members = [], methods = ["damsgrad"] } = options;
+  const { rates = [1e-3], graph = "ring" } = options;
+  if (members.length < 2) {
+    throw new UsageError(
+      `swarm: --members must name at least two peers, got ${members.length}; ask each for the id that adastra swarm identity prints`,
+    );
+  }
+  const [method] = methods;
+  const [learningRate] = rates;
+  if (method === undefined || learningRate === undefined || methods.length + rates.length > 2) {
+    throw new UsageError(
+      `swarm: a run must have one method and one rate, got ${methods.join(", ")} and ${rates.join(", ")}; compare them with simulate first`,
+    );
+  }
+  const { localSteps = 1, compression = "none", consensusStep = 1, clip = null } = options;
+  const { b1, b2, eps, skew = { kind: "none" }, problem: name = "mnist-mlp" } = options;
+  const config: RunConfig = {
+    problem: name,
+    method,
+    options: {
+      ...(b1 !== undefined && { b1 }),
+      ...(b2 !== undefined && { b2 }),
+      ...(eps !== undefined && { eps }),
+    },
+    learningRate,
+    rounds: options.rounds ?? 0,
+    seed: SEED,
+    skew,
+    localSteps,
+    compression,
+    consensusStep,
+    clip,
+  };
+  const withRounds = (rounds: number): ReturnType<typeof requireConfig> =>
+    requireConfig({ ...config, rounds });
+  const stepsPerEpoch = withRounds(1).problem.stepsPerEpoch(members.length);
+  const complete = withRounds(options.rounds ?? Math.max(1, 2 * stepsPerEpoch));
+  const { layoutOf, startTask } = await import("../swarm/member.ts");
+  const task = startTask(await complete.problem.open(), complete.config, members.length);
+  const layout = layoutOf(task, complete.method.exchanged);
+  const hex = Array.from(randomBytes(8), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  const roster: Roster = {
+    run: hex,
+    epoch: 0,
+    layout: await layoutId(layout, 0),
+    mixing: metropolis(
+      parseGraph("swarm: --graph", graph, members.length, mulberry32(SEED).fork("graph")),
+    ),
+    peers: members,
+    config: complete.config,
+  };
+  const { createInvitation, loadIdentity } = await import("@adastra/swarm/libp2p");
+  const founder = await loadIdentity(key);
+  await replace(invitation, `${await createInvitation(roster, founder)}\n`);
+  terminal.out(
+    options.json
+      ? `${JSON.stringify({ run: hex, founder: founder.id, invitation, peers: members.length })}\n`
+      : `run ${hex} of ${members.length} peers, ${complete.config.rounds} rounds of ${method}: ${invitation}\n` +
+          `each joins with: adastra swarm join --invitation ${invitation} --founder ${founder.id}\n`,
+  );
+  return exitCodes.ok;
+}
+
+/**
+ * Takes part in a run until its last round, with what it does on standard error and how it ended on standard output.
+ *
+ * The first Ctrl-C leaves the run, with its state kept where --state names a folder; the exit code is then 130.
+ *
+ * @throws UsageError without a founder; RangeError for an invitation that is not the founder's, an identity that is not
+ * invited, and the state of another run.
+ */
+export async function join(options: Options, world: SwarmWorld): Promise<number> {
+  const { key = KEY, invitation = INVITATION, founder, state, metrics: port, listen } = options;
+  const { terminal, clock, randomBytes, onInterrupt } = world;
+  if (founder === undefined) {
+    throw new UsageError(
+      "swarm: --founder must name the peer id whose invitations are taken, got none; ask who sent the invitation",
+    );
+  }
+  const { loadIdentity, readInvitation } = await import("@adastra/swarm/libp2p");
+  const identity = await loadIdentity(key);
+  const roster = await readInvitation(await readFile(invitation, "utf8"), founder);
+  const { runMember } = await import("../swarm/member.ts");
+  const metrics =
+    port === undefined ? undefined : await (await import("../swarm/metrics.ts")).serveMetrics(port);
+  const controller = new AbortController();
+  const release = onInterrupt(() => {
+    terminal.err("\nleaving; press Ctrl-C again to leave at once\n");
+    controller.abort();
+  });
+  const { config } = requireConfig(roster.config);
+  const started = clock.now();
+  let shown = Number.NEGATIVE_INFINITY;
+  try {
+    const result = await runMember({
+      roster,
+      identity,
+      clock,
+      session: new DataView(randomBytes(4).buffer).getUint32(0),
+      signal: controller.signal,
+      ...(state !== undefined && { state }),
+      ...(listen !== undefined && { listen: [listen] }),
+      onRound: (report, stallMs, traffic) => {
+        metrics?.observe(report, stallMs, traffic);
+        const now = clock.now();
+        if (now - shown >= (terminal.isTty ? 200 : 5000)) {
+          shown = now;
+          const line = liveLine(report, config.rounds, (now - started) / 1000, traffic.sent);
+          terminal.err(terminal.isTty ? `\r\u001b[K${line}` : `${line}\n`);
+        }
+      },
+    });
+    if (terminal.isTty) {
+      terminal.err("\n");
+    }
+    terminal.out(options.json ? `${JSON.stringify(result)}\n` : summary(result));
+    return result.interrupted ? exitCodes.interrupted : exitCodes.ok;
+  } finally {
+    release();
+    await metrics?.close();
+  }
+}
+
+/** What a round says on one line. */
+function liveLine(
+  { round, loss, distance, awaited, mixed, ms }: RoundReport,
+  rounds: number,
+  seconds: number,
+  bytes: number,
+): string {
+  const left = Math.ceil((seconds / round) * (rounds - round));
+  return `round ${round} of ${rounds}, loss ${loss.toPrecision(3)}, ${mixed} of ${awaited} neighbours mixed, ${distance.toPrecision(2)} apart, ${ms.toFixed(0)} ms, ${(bytes / 1e6).toFixed(1)} MB sent, about ${left} s left`;
+}
+
+function summary(result: MemberResult): string {
+  const { peer, round, rounds, metric, longestStallMs, traffic } = result;
+  const ends = result.mixed + result.dropped + result.unknown;
+  const refused = Object.entries(traffic.refused).map(([fault, count]) => `${count} ${fault}`);
+  return [
+    `peer ${peer}: round ${round} after ${rounds} of its own, own model ${metric.toFixed(2)}`,
+    `${result.mixed} of ${ends} exchanges mixed, ${result.late} later; longest time without a round ${(longestStallMs / 1000).toFixed(1)} s`,
+    `${(traffic.sent / 1e6).toFixed(1)} MB sent, ${(traffic.received / 1e6).toFixed(1)} MB received; refused: ${refused.length === 0 ? "nothing" : refused.join(", ")}`,
+    "",
+  ].join("\n");
+}
+
+/**
+ * What a peer of this machine tells about itself.
+ *
+ * @throws UsageError without the port of its metrics, Error where nothing answers there.
+ */
+export async function showStatus(
+  { metrics: port, json }: Options,
+  { terminal }: SwarmWorld,
+): Promise<number> {
+  if (port === undefined) {
+    throw new UsageError(
+      "swarm: --metrics must name the port of a peer that was joined with it, got none",
+    );
+  }
+  const url = `http://127.0.0.1:${port}/metrics`;
+  const response = await fetch(url).catch((cause: unknown) => {
+    throw new Error(
+      `swarm: a peer must answer at ${url}, got ${cause instanceof Error ? cause.message : String(cause)}; join with --metrics ${port}`,
+      { cause },
+    );
+  });
+  const values = parseMetrics(await response.text());
+  terminal.out(
+    json
+      ? `${JSON.stringify(Object.fromEntries(values))}\n`
+      : `${align([...values].map(([name, value]) => [name, String(value)])).join("\n")}\n`,
+  );
+  return exitCodes.ok;
+}
+
+/** Name and value of each line that has them, without the common prefix. */
+function parseMetrics(text: string): Map<string, number> {
+  const lines = text.matchAll(/^adastra_swarm_(\w+)(?:\{\w+="([^"]*)"\})? (\S+)$/gm);
+  return new Map(
+    Array.from(lines, ([, name = "", label, value]) => [
+      label === undefined ? name : `${name} ${label}`,
+      Number(value),
+    ]),
+  );
+}
+
+/** Writes under a temporary name first: a half-written file never bears the name. */
+async function replace(path: string, content: string): Promise<void> {
+  const temporary = `${path}.${process.pid}.tmp`;
+  await writeFile(temporary, content);
+  await rename(temporary, path);
+}
