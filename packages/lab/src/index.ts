@@ -25,3 +25,10 @@ export { renderReport } from "./report/report.ts";
 export { createInlinePool } from "./runner/inline.ts";
 export { createPool, type PoolOptions, type TrialPool } from "./runner/pool.ts";
 export { runTrial, type TrialContext } from "./runner/trial.ts";
+export {
+  type OpenSwarm,
+  type SwarmProblem,
+  type SwarmTask,
+  swarmProblems,
+} from "./swarm/problems.ts";
+export type { Skew } from "./swarm/split.ts";

@@ -50,6 +50,11 @@ export interface MemberResult {
   readonly interrupted: boolean;
 }
 
+/**
+ * Rounds of a small model take milliseconds, and a busy machine makes a process wait for its turn longer than three of them.
+ */
+const DEADLINE = { leastMs: 250 } as const;
+
 /** Timers of the system, over a clock that is given. */
 export function systemTimers(clock: Clock): Timers {
   return {
@@ -139,6 +144,7 @@ export async function runMember({
         after,
         fetch: after === 0 ? "behind" : false,
         gatherMs,
+        deadline: DEADLINE,
         compression,
         consensusStep,
         ...(clip !== null && { clip }),

@@ -36,11 +36,17 @@ export class Deadline {
     }
   }
 
+  /** Median of the last complete rounds; 0 before any was measured. */
+  get medianMs(): number {
+    const sorted = this.durations.toSorted((a, b) => a - b);
+    return sorted[Math.floor(sorted.length / 2)] ?? 0;
+  }
+
   /** Milliseconds that the next round may wait for its neighbours. */
   get ms(): number {
     const { firstMs, leastMs, mostMs, factor } = this.options;
-    const sorted = this.durations.toSorted((a, b) => a - b);
-    const median = sorted[Math.floor(sorted.length / 2)];
-    return median === undefined ? firstMs : Math.min(mostMs, Math.max(leastMs, factor * median));
+    return this.durations.length === 0
+      ? firstMs
+      : Math.min(mostMs, Math.max(leastMs, factor * this.medianMs));
   }
 }

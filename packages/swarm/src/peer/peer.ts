@@ -465,15 +465,33 @@ export class PeerLoop {
       ({ awaited, edge, round }) =>
         awaited && edge.round > 0 && !edge.agreed && round <= this.round,
     );
+    if (!waiting && this.isAhead()) {
+      return;
+    }
     if (!waiting || this.overdue) {
       this.close(!waiting);
     }
+  }
+
+  /**
+   * Whether a peer that has nobody to wait for should wait all the same: alone it would be through with its rounds in no time,
+   * and whoever finds it again would have to skip them.
+   */
+  private isAhead(): boolean {
+    const present = this.present();
+    const left = this.started + this.deadline.medianMs - this.timers.now();
+    if (present.length === 0 || present.some(({ awaited }) => awaited) || left <= 0) {
+      return false;
+    }
+    this.set("pace", left, () => this.closeWhenOver());
+    return true;
   }
 
   private close(complete: boolean): void {
     this.open = false;
     this.clear("deadline");
     this.clear("nudge");
+    this.clear("pace");
     const counts = { mixed: 0, dropped: 0, unknown: 0 };
     const agreed: [Edge, Exchange][] = [];
     for (const neighbor of this.neighbors.values()) {
