@@ -163,12 +163,10 @@ async function run(name, disturb) {
       adastra("swarm", "identity", "--key", file(`key${peer}`)).trim(),
     );
     const members = ids.map((id, peer) => `${id}@${place.address(peer)}`).join(",");
-    adastra(
-      ..."swarm invite --methods damsgrad --problem".split(" "),
-      PROBLEM,
-      ...["--rates", RATE, "--rounds", `${ROUNDS}`, "--members", members],
-      ...["--key", file("key0"), "--invitation", file("invitation.json")],
-    );
+    const words = ["--problem", PROBLEM, "--methods", "damsgrad", "--rates", RATE];
+    words.push("--rounds", `${ROUNDS}`, "--members", members);
+    words.push("--key", file("key0"), "--invitation", file("invitation.json"));
+    adastra("swarm", "invite", ...words);
     let killed = 0;
     const start = (peer) => {
       const words = [
