@@ -7,6 +7,16 @@ export function showShape(shape: readonly number[]): string {
   return `[${shape.join(", ")}]`;
 }
 
+/** The runtime of a backend in Node could not be loaded. */
+export function missingBinding(backend: string, cause: unknown): Error {
+  const message = cause instanceof Error ? cause.message : String(cause);
+  const [line = message] = message.split("\n");
+  return new Error(
+    `compile: backend "${backend}" must find onnxruntime-node and its native binding, got "${line}"; npm install onnxruntime-node@1.30.0 (binaries for x64 and arm64 of Linux, macOS and Windows), or pass backend: "wasm"`,
+    { cause },
+  );
+}
+
 /** The traced loss uses a jax-js primitive that the ONNX lowering has no rule for. */
 export class UnsupportedOpError extends Error {
   readonly code = "UNSUPPORTED_OP";

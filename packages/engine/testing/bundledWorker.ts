@@ -16,9 +16,9 @@ export async function bundledWorker(entry: string): Promise<URL> {
   });
   // A data URL resolves no packages, so the few imports of the bundle are made absolute.
   const code = (outputFiles[0]?.text ?? "").replaceAll(
-    /from "(@?[a-z][^"]*)"/g,
-    (_, name: string) =>
-      name.startsWith("node:") ? `from "${name}"` : `from "${import.meta.resolve(name)}"`,
+    /(from |import\()"(@?[a-z][^"]*)"/g,
+    (_, before: string, name: string) =>
+      `${before}"${name.startsWith("node:") ? name : import.meta.resolve(name)}"`,
   );
   return new URL(`data:text/javascript,${encodeURIComponent(code)}`);
 }

@@ -9,19 +9,23 @@
  * `session.run` computes on the calling thread, inside `setImmediate`: train in a worker thread.
  */
 
-import { InferenceSession, Tensor } from "onnxruntime-node";
+import type * as Ort from "onnxruntime-node";
+import { missingBinding } from "../errors.ts";
 import type { Graph, Port } from "../graph/ir.ts";
 import { encode } from "../graph/onnx.ts";
 import type { Executable, InputData } from "./executable.ts";
+import { orOutOfMemory } from "./memory.ts";
 
 export type NodeProvider = "cpu" | "webgpu";
 
+/** @throws Error saying what to install where the native binding is not there, RangeError where memory does not suffice. */
 export async function createNodeExecutable(
   graph: Graph,
   threads: number,
   provider: NodeProvider = "cpu",
 ): Promise<Executable> {
-  const session = await InferenceSession.create(encode(graph), {
+  const ort = await load(provider);
+  const create = ort.InferenceSession.create(encode(graph), {
     executionProviders: [provider],
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
@@ -30,24 +34,37 @@ export async function createNodeExecutable(
     // Idle threads that spin take the core from whoever else runs: the optimizer, another worker.
     ...(threads > 1 ? { extra: { session: { intra_op: { allow_spinning: "0" } } } } : {}),
   });
-  const inputs = graph.inputs.map(tensorCache);
-  const outputs = graph.outputs.map(tensorCache);
+  const session = await orOutOfMemory("compile", create);
+  const inputs = graph.inputs.map((port) => tensorCache(port, ort));
+  const outputs = graph.outputs.map((port) => tensorCache(port, ort));
   return {
     run: async (inputData, outputData) => {
-      await session.run(wrapAll(inputs, inputData), wrapAll(outputs, outputData));
+      await orOutOfMemory(
+        "run",
+        session.run(wrapAll(inputs, inputData), wrapAll(outputs, outputData)),
+      );
     },
     dispose: () => session.release(),
   };
 }
 
+/** Loaded when it is needed: the package is there without its binary where an installation was cut short, or the platform is none of its own. */
+async function load(provider: NodeProvider): Promise<typeof Ort> {
+  try {
+    return await import("onnxruntime-node");
+  } catch (cause) {
+    throw missingBinding(provider, cause);
+  }
+}
+
 interface PortCache {
   readonly name: string;
-  readonly wrap: (data: InputData) => Tensor;
+  readonly wrap: (data: InputData) => Ort.Tensor;
 }
 
 /** A Tensor an array: parameters and gradients come back every step, perhaps rotating between a few arrays. */
-function tensorCache({ name, tensor }: Port): PortCache {
-  const tensors = new WeakMap<InputData, Tensor>();
+function tensorCache({ name, tensor }: Port, { Tensor }: typeof Ort): PortCache {
+  const tensors = new WeakMap<InputData, Ort.Tensor>();
   return {
     name,
     wrap: (data) => {
@@ -64,6 +81,9 @@ function tensorCache({ name, tensor }: Port): PortCache {
   };
 }
 
-function wrapAll(ports: readonly PortCache[], data: readonly InputData[]): Record<string, Tensor> {
+function wrapAll(
+  ports: readonly PortCache[],
+  data: readonly InputData[],
+): Record<string, Ort.Tensor> {
   return Object.fromEntries(ports.map(({ name, wrap }, i) => [name, wrap(data[i] as InputData)]));
 }

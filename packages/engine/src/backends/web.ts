@@ -9,6 +9,7 @@ import type * as Ort from "onnxruntime-web";
 import type { Graph, Port } from "../graph/ir.ts";
 import { encode } from "../graph/onnx.ts";
 import type { Executable, InputData } from "./executable.ts";
+import { orOutOfMemory } from "./memory.ts";
 
 export type WebProvider = "wasm" | "webgpu";
 
@@ -31,22 +32,22 @@ export async function createWebExecutable(
   if (assets !== undefined) {
     env.wasm.wasmPaths = assets;
   }
-  const session = await InferenceSession.create(encode(graph), {
+  const create = InferenceSession.create(encode(graph), {
     executionProviders: [provider],
     graphOptimizationLevel: "all",
     logSeverityLevel: 3,
   });
+  const session = await orOutOfMemory("compile", create);
   const wrap = ({ tensor: { shape } }: Port, data: InputData) =>
     data instanceof Int32Array
       ? new Tensor("int32", data, shape)
       : new Tensor("float32", data, shape);
   return {
     run: async (inputData, outputData) => {
-      const results = await session.run(
-        Object.fromEntries(
-          graph.inputs.map((port, i) => [port.name, wrap(port, inputData[i] as InputData)]),
-        ),
+      const feeds = Object.fromEntries(
+        graph.inputs.map((port, i) => [port.name, wrap(port, inputData[i] as InputData)]),
       );
+      const results = await orOutOfMemory("run", session.run(feeds));
       graph.outputs.forEach(({ name }, i) => {
         outputData[i]?.set(results[name]?.data as Float32Array); // outputs are float32
       });
