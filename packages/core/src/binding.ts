@@ -218,13 +218,12 @@ export class Binding implements CompiledOptimizer {
     const leaves: Record<string, Leaf> = {};
     for (const tensor of this.tensors) {
       const { arrays, twins } = tensor.owner.plan;
-      const array = arrays.findIndex(
-        ({ name, slots, format, work }, index) =>
-          name === key && index > GRADIENT && slots === 1 && format === undefined && !work,
-      );
-      if (array < 0 || Object.values(twins).includes(key)) {
+      const array = arrays.findIndex(({ name }) => name === key);
+      const { slots, format, work } = arrays[array] ?? {};
+      const isPlain = array > GRADIENT && slots === 1 && format === undefined && !work;
+      if (!isPlain || Object.values(twins).includes(key)) {
         throw new RangeError(
-          `views: the key must be that of state with one number an element, kept in the dtype and apart from other state, got "${key}" of "${this.name}"`,
+          `views: the key must be that of a state array in the dtype, got "${key}"`,
         );
       }
       leaves[tensor.leaf.path] = { shape: tensor.leaf.shape, data: tensor.view(array, 0) };
