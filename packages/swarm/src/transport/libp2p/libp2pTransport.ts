@@ -55,6 +55,8 @@ export interface Libp2pTransportOptions {
   readonly silenceMs?: number;
 }
 
+const WINDOW_BYTES = 1 << 20;
+
 /** What is left of a run's messages to send when the transport closes. */
 const CLOSE_MS = 500;
 
@@ -145,7 +147,14 @@ class Node implements Transport {
       addresses: { listen: [...(listen ?? this.roster.peers[this.self]?.addresses ?? [])] },
       transports: transports(),
       connectionEncrypters: [noise()],
-      streamMuxers: [yamux({ maxInboundStreams: 8, maxOutboundStreams: 8 })],
+      streamMuxers: [
+        yamux({
+          maxInboundStreams: 8,
+          maxOutboundStreams: 8,
+          // What may be under way before the other end answers; yamux raises it where the network is slow to.
+          streamOptions: { initialStreamWindowSize: WINDOW_BYTES },
+        }),
+      ],
       connectionGater: gate({
         allowed: new Set(this.roster.peers.map(({ id }) => id)),
         maxPending,

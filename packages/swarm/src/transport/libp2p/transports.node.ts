@@ -4,9 +4,13 @@ import { tcp } from "@libp2p/tcp";
 import { webSockets } from "@libp2p/websockets";
 import type { Libp2pOptions } from "libp2p";
 
-export type Transports = NonNullable<Libp2pOptions["transports"]>;
+/**
+ * What a socket takes before it says that it is full: at the default of 16 KiB every piece waits for a turn of its own.
+ * Node's own option, which libp2p's types leave out and hand on.
+ */
+const socket: object = { highWaterMark: 1 << 20 };
 
 /** A process listens by WebSocket for pages, which cannot dial TCP. */
-export function transports(): Transports {
-  return [tcp(), webSockets()];
+export function transports(): NonNullable<Libp2pOptions["transports"]> {
+  return [tcp({ dialOpts: socket, listenOpts: socket }), webSockets()];
 }
