@@ -1,3 +1,4 @@
+import { createRequire } from "node:module";
 import { mulberry32 } from "@adastra/core";
 import { afterEach, describe, expect, it } from "vitest";
 import { complete } from "../graph/graphs.ts";
@@ -39,6 +40,16 @@ const kinds: readonly Kind[] = [
     name: "libp2p over TCP",
     start: async (peers, parameters) => {
       const run = await testRun(peers, layoutOf(parameters));
+      const starts = Array.from({ length: peers }, (_, peer) => startNode(run, peer));
+      return { transports: await Promise.all(starts), until };
+    },
+  },
+  {
+    // As a page dials a process. Node has a WebSocket of its own from version 22 on.
+    name: "libp2p over WebSocket",
+    start: async (peers, parameters) => {
+      globalThis.WebSocket ??= createRequire(import.meta.url)("ws") as typeof WebSocket;
+      const run = await testRun(peers, layoutOf(parameters), undefined, "/ws");
       const starts = Array.from({ length: peers }, (_, peer) => startNode(run, peer));
       return { transports: await Promise.all(starts), until };
     },

@@ -50,8 +50,13 @@ export interface TestRun {
   readonly ports: readonly number[];
 }
 
-/** A run of peers on free ports, by default all neighbours of each other. */
-export async function testRun(peers: number, layout: Layout, graph?: Graph): Promise<TestRun> {
+/** A run of peers on free ports, by default all neighbours of each other; `path` ends their addresses. */
+export async function testRun(
+  peers: number,
+  layout: Layout,
+  graph?: Graph,
+  path = "",
+): Promise<TestRun> {
   const [ports, identities, id] = await Promise.all([
     freePorts(peers),
     Promise.all(Array.from({ length: peers }, (_, n) => testIdentity(n))),
@@ -64,7 +69,7 @@ export async function testRun(peers: number, layout: Layout, graph?: Graph): Pro
     mixing: metropolis(graph ?? complete(peers)),
     peers: identities.map((identity, n) => ({
       id: identity.id,
-      addresses: [`/ip4/127.0.0.1/tcp/${ports[n]}`],
+      addresses: [`/ip4/127.0.0.1/tcp/${ports[n]}${path}`],
     })),
     config: null,
   };
