@@ -174,10 +174,10 @@ const isFolder = (path: string): Promise<boolean> =>
     () => false,
   );
 
-/** `{ cases: [{ id, params }] }`, under a temporary name first: a half-written file never bears the name. */
+/** `{ cases: [{ id, params }] }`, of ARUBA `{ id, rounds, finetune }`, under a temporary name first: a half-written file never bears the name. */
 async function writeTrajectories(out: string, results: readonly CaseResult[]): Promise<void> {
   const cases = results.flatMap((result) =>
-    "params" in result ? [{ id: result.id, params: result.params }] : [],
+    "output" in result ? [{ id: result.id, ...result.output }] : [],
   );
   const temporary = `${out}.${process.pid}.tmp`;
   try {

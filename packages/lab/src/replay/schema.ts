@@ -1,5 +1,6 @@
 /** Trace files of schema `optim-golden/1`: problems and recorded runs, checked while they are read. */
 
+import { type ArubaInputs, parseAruba } from "./arubaCase.ts";
 import { broken, isList, isShape, isTensors, isTrajectory, record } from "./checks.ts";
 import { type DecentralizedInputs, parseDecentralized } from "./decentralizedCase.ts";
 
@@ -32,6 +33,8 @@ export interface TraceCase {
   readonly tol: number;
   /** Of a method of several nodes: its own inputs. */
   readonly decentralized?: DecentralizedInputs;
+  /** Of ARUBA: its tasks, and what was recorded of them. */
+  readonly aruba?: ArubaInputs;
   /** `[step][tensor][element]` after each step, or `[step][node][element]`; absent where nothing was recorded. */
   readonly params?: readonly (readonly (readonly number[])[])[];
   /** The points to evaluate at after each step, for methods that have them apart from the parameters. */
@@ -155,6 +158,7 @@ function parseCase(value: unknown, file: string, index: number): TraceCase {
     ...(algorithm === "decentralized"
       ? { decentralized: parseDecentralized(value, file, at) }
       : {}),
+    ...(algorithm === "aruba" ? { aruba: parseAruba(value, file, at) } : {}),
     tol: tol ?? DEFAULT_TOLERANCE,
     ...(isTrajectory(params) ? { params } : {}),
     ...(isTrajectory(evaluation) ? { evaluation } : {}),
