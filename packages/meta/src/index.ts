@@ -18,6 +18,6 @@ export { reptile } from "./reptile.ts";
 export type { SinusoidBatch, SinusoidOptions } from "./sources/sinusoid.ts";
 export { sinusoids } from "./sources/sinusoid.ts";
 export type { Client, Start, Task, TaskResult, TaskSource } from "./task.ts";
-export { tasksOf } from "./task.ts";
+export { shuffled, tasksOf } from "./task.ts";
 export type { ArubaSgdOptions, RateMode } from "./withinTask.ts";
 export { arubaSgd, collectingSgd } from "./withinTask.ts";

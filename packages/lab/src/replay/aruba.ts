@@ -15,7 +15,7 @@ import {
 } from "@adastra/meta";
 import type { ArubaInputs, Tensors } from "./arubaCase.ts";
 import { given, type Options, Reader, UnsupportedError } from "./reader.ts";
-import type { ReplayOptions } from "./replay.ts";
+import type { ReplayOptions } from "./options.ts";
 
 /** What a case makes, in the layout of the schema. */
 export interface ArubaRun {

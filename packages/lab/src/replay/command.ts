@@ -2,7 +2,8 @@
 
 import { readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import type { CaseResult, ReplayOptions } from "./replay.ts";
+import type { ReplayOptions } from "./options.ts";
+import type { CaseResult } from "./replay.ts";
 import { replayCase } from "./replay.ts";
 import { parseCases, parseProblems, type TraceCase, type TraceProblem } from "./schema.ts";
 

@@ -14,7 +14,7 @@ import {
 import { counterexampleGradient } from "../problems/counterexample.ts";
 import type { DecentralizedInputs } from "./decentralizedCase.ts";
 import { given, type Options, Reader, UnsupportedError } from "./reader.ts";
-import type { ReplayOptions } from "./replay.ts";
+import type { ReplayOptions } from "./options.ts";
 
 /** Methods by the names of the schema. */
 const METHODS: Readonly<Record<string, (read: Reader) => Method>> = {

@@ -1,18 +1,14 @@
 /** Feeds recorded gradients through optimizers and compares every step with the recorded parameters. */
 
-import { type CompileOptions, compileOptimizer, type DType, sizeOf } from "@adastra/core";
+import { compileOptimizer, type DType, sizeOf } from "@adastra/core";
 import { resolve } from "./algorithms.ts";
 import { type ArubaRun, comparisons, runAruba } from "./aruba.ts";
 import type { ArubaInputs } from "./arubaCase.ts";
 import { runDecentralized } from "./decentralized.ts";
 import type { DecentralizedInputs } from "./decentralizedCase.ts";
+import type { ReplayOptions } from "./options.ts";
 import { UnsupportedError } from "./reader.ts";
 import type { TraceCase, TraceProblem } from "./schema.ts";
-
-export interface ReplayOptions {
-  readonly backend: NonNullable<CompileOptions["backend"]>;
-  readonly dtype: DType;
-}
 
 /** Of a case by steps, or of one by tasks and rounds. */
 export type CaseOutput = { readonly params: Trajectory } | ArubaRun;

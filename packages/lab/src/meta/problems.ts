@@ -1,0 +1,131 @@
+/** The problems of meta-learning by name. */
+
+import { tasksOf } from "@adastra/meta";
+import { hanziData, loadHanzi } from "../data/hanzi.ts";
+import { loadMnist, mnistData } from "../data/mnist.ts";
+import { nearest } from "../lookUp.ts";
+import { type MetaProblem, openMeta } from "./metaProblem.ts";
+
+/** Drawings of a character to judge by. */
+const queries = 5;
+/** Drawings of a character that tasks of meta-training have, more than test tasks, as in published Reptile. */
+const trainShots = 15;
+
+export const sinusoidProblem: MetaProblem = {
+  info: {
+    name: "sinusoid",
+    title: "sinusoid regression, 10 points, perceptron of two layers of 64, Reptile",
+    metric: { name: "mean squared error", better: "lower", unit: "" },
+    data: [],
+    rounds: 3000,
+    shots: 10,
+  },
+  open: async () => {
+    const [{ nn }, { regression }, { sinusoids }] = await Promise.all([
+      import("@adastra/engine"),
+      import("./metaModel.ts"),
+      import("@adastra/meta"),
+    ]);
+    return openMeta({
+      kind: "few-shot",
+      model: regression(
+        nn.sequential(nn.dense(64), nn.tanh(), nn.dense(64), nn.tanh(), nn.dense(1)),
+      ),
+      train: sinusoids({ shots: 20 }),
+      batches: { batchSize: 10, steps: 10 },
+      tasksPerRound: 5,
+      testTasks: (_, shots) => sinusoids({ shots }),
+      testBatches: (shots) => ({ batchSize: Math.min(10, shots), steps: 32 }),
+      scale: 1,
+    });
+  },
+};
+
+export const hanziProblem: MetaProblem = {
+  info: {
+    name: "hanzi-5way",
+    title:
+      "HanziStrokes (synthetic variation), 5 characters told apart, four 3x3 convolutions of 32, Reptile",
+    metric: { name: "accuracy", better: "higher", unit: "%" },
+    data: hanziData,
+    rounds: 1000,
+    shots: 1,
+  },
+  open: async () => {
+    const ways = 5;
+    const [{ nn }, { classifier }, { glyphTasks, nearestNeighbour }] = await Promise.all([
+      import("@adastra/engine"),
+      import("./metaModel.ts"),
+      import("./glyphTasks.ts"),
+    ]);
+    const all = loadHanzi();
+    const of = (split: string) => all.filter((character) => character.split === split);
+    const stage = () => [nn.conv2d(32, 3, { strides: 2, padding: 1 }), nn.relu()];
+    return openMeta({
+      kind: "few-shot",
+      model: classifier(
+        nn.sequential(...stage(), ...stage(), ...stage(), ...stage(), nn.flatten(), nn.dense(ways)),
+        [1, 28, 28],
+      ),
+      train: glyphTasks({ characters: of("train"), ways, shots: trainShots, queries }),
+      batches: { batchSize: 10, steps: 8 },
+      tasksPerRound: 5,
+      testTasks: (split, shots) => glyphTasks({ characters: of(split), ways, shots, queries }),
+      testBatches: (shots) => ({ batchSize: shots === 1 ? 5 : 15, steps: 50 }),
+      scale: 100,
+      floor: nearestNeighbour,
+    });
+  },
+};
+
+export const skewedMnistProblem: MetaProblem = {
+  info: {
+    name: "mnist-skew",
+    title: "MNIST, 400 clients of two digits each, 60 + 60 images, perceptron of 64, FedAvg",
+    metric: { name: "accuracy", better: "higher", unit: "%" },
+    data: mnistData,
+    rounds: 200,
+  },
+  open: async () => {
+    const [{ nn }, { classifier }, { skewedClients }] = await Promise.all([
+      import("@adastra/engine"),
+      import("./metaModel.ts"),
+      import("./skewedTasks.ts"),
+    ]);
+    const clients = skewedClients(loadMnist().train, { clients: 400, train: 60, test: 60 });
+    const splits = { valid: clients.slice(240, 300), test: clients.slice(300) };
+    const batches = { batchSize: 10, epochs: 1 };
+    return openMeta({
+      kind: "federated",
+      model: classifier(
+        nn.sequential(nn.flatten(), nn.dense(64), nn.relu(), nn.dense(10)),
+        [1, 28, 28],
+      ),
+      train: tasksOf(clients.slice(0, 240)),
+      batches,
+      tasksPerRound: 10,
+      testTasks: (split) => tasksOf(splits[split]),
+      testBatches: () => batches,
+      scale: 100,
+    });
+  },
+};
+
+export const metaProblems: readonly MetaProblem[] = [
+  sinusoidProblem,
+  hanziProblem,
+  skewedMnistProblem,
+];
+
+/** @throws RangeError naming the problems, for a name that is none. */
+export function findMetaProblem(name: string): MetaProblem {
+  const found = metaProblems.find(({ info }) => info.name === name);
+  if (found === undefined) {
+    const names = metaProblems.map(({ info }) => info.name);
+    const hint = nearest(name, names);
+    throw new RangeError(
+      `meta: problem must be one of ${names.join(", ")}, got "${name}"${hint === undefined ? "" : `; did you mean "${hint}"?`}`,
+    );
+  }
+  return found;
+}
