@@ -42,8 +42,8 @@ const plans = {
     seeds: [1, 2, 3],
     tasks: 100,
     shots: [0],
-    rates: { aruba: [0.03, 0.1, 0.3, 1], sgd: [0.03, 0.1, 0.3, 1] },
-    choices: { aruba: [0.01, 0.1, 1, 10], sgd: [0.01, 0.1, 0.3, 1] },
+    rates: { aruba: [0.01, 0.03, 0.1, 0.3], sgd: [0.01, 0.03, 0.1, 0.3] },
+    choices: { aruba: [0.01, 0.1, 1, 10], sgd: [0.01, 0.03, 0.1, 0.3] },
   },
 };
 
@@ -64,7 +64,8 @@ async function train(method, rate, count, seed) {
   while (training.round < count) {
     dropped += (await training.next()).dropped;
   }
-  const preset = method === "sgd" || (isFederated && method === "adam") ? {} : { preset: training.preset() };
+  const preset =
+    method === "sgd" || (isFederated && method === "adam") ? {} : { preset: training.preset() };
   return { method, rate, training, params: training.params, dropped, ...preset };
 }
 
@@ -104,10 +105,14 @@ for (const method of Object.keys(rates)) {
     return mean(scores);
   });
   tuning[method] = { tried, rate };
-  say(`${method}: rate ${rate} of ${JSON.stringify(tried)}, ${((performance.now() - started) / 1000).toFixed(0)} s`);
+  say(
+    `${method}: rate ${rate} of ${JSON.stringify(tried)}, ${((performance.now() - started) / 1000).toFixed(0)} s`,
+  );
   for (const seed of seeds) {
     const run = await train(method, rate, rounds, seed);
-    say(`${method}: trained, seed ${seed}, ${run.dropped} tasks dropped, ${((performance.now() - started) / 1000).toFixed(0)} s`);
+    say(
+      `${method}: trained, seed ${seed}, ${run.dropped} tasks dropped, ${((performance.now() - started) / 1000).toFixed(0)} s`,
+    );
     for (const shot of shots) {
       const add = async (label, adapt) => {
         const scores = await judge(run, "test", shot, 1, adapt);
@@ -126,7 +131,10 @@ for (const method of Object.keys(rates)) {
           mean(await judge(run, "valid", shot, 100, { ...fixed, [key]: value })),
         );
         tuning[`${method}, ${key}, ${shot} shots, seed ${seed}`] = chosen;
-        await add(method === "sgd" ? "sgd, tuned rate" : "aruba++", { ...fixed, [key]: chosen.value });
+        await add(method === "sgd" ? "sgd, tuned rate" : "aruba++", {
+          ...fixed,
+          [key]: chosen.value,
+        });
       }
     }
   }
@@ -152,9 +160,15 @@ const results = Object.fromEntries(
 );
 const differences = {};
 for (const shot of shots) {
-  for (const a of Object.keys(pooled).filter((label) => /^aruba/.test(label) && label.endsWith(`, ${shot} shots`))) {
-    for (const b of Object.keys(pooled).filter((label) => !/^aruba/.test(label) && label.endsWith(`, ${shot} shots`))) {
-      differences[`${a} - ${b}`] = interval(pooled[a].map((value, task) => value - pooled[b][task]));
+  for (const a of Object.keys(pooled).filter(
+    (label) => label.startsWith("aruba") && label.endsWith(`, ${shot} shots`),
+  )) {
+    for (const b of Object.keys(pooled).filter(
+      (label) => !label.startsWith("aruba") && label.endsWith(`, ${shot} shots`),
+    )) {
+      differences[`${a} - ${b}`] = interval(
+        pooled[a].map((value, task) => value - pooled[b][task]),
+      );
     }
   }
 }

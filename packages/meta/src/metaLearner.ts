@@ -64,6 +64,8 @@ export interface MetaLearner {
   /** φ, as views that never move. */
   readonly params: Leaves;
   readonly aruba: Aruba | undefined;
+  /** Whether the optimizer within tasks keeps its state from task to task. */
+  readonly carries: boolean;
   /** Rounds taken. */
   readonly round: number;
   /**
@@ -181,6 +183,7 @@ export function metaLearner({
     name,
     params: phi,
     aruba: rates,
+    carries: carryOptimizer,
     get round() {
       return compiled.count;
     },

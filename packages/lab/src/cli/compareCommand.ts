@@ -11,7 +11,7 @@ import type { TrialPool } from "../runner/pool.ts";
 import type { StudioPlan } from "../studio/state.ts";
 import type { CommandOptions } from "./options.ts";
 import { createProgress } from "./progress.ts";
-import { makeFolder, type WriteFile, writeResult } from "./resultFiles.ts";
+import { makeFolder, timestamp, type WriteFile, writeResult } from "./resultFiles.ts";
 import { renderTable } from "./resultTable.ts";
 import { exitCodes, type Terminal, UsageError } from "./terminal.ts";
 
@@ -150,10 +150,4 @@ function exitCodeOf({ interrupted, entries }: Comparison, written: boolean): num
     [...tuning, ...runs].some(({ status }) => status === "failed"),
   );
   return written && !failed ? exitCodes.ok : exitCodes.failed;
-}
-
-/** `2026-03-04T05-06-07`, in local time: sorts, and is a file name everywhere. */
-function timestamp(date: Date): string {
-  const local = new Date(date.getTime() - date.getTimezoneOffset() * 60_000);
-  return local.toISOString().slice(0, 19).replaceAll(":", "-");
 }

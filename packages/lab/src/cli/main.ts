@@ -13,6 +13,7 @@ import { benchCommand } from "./benchCommand.ts";
 import { type CompareWorld, compareCommand } from "./compareCommand.ts";
 import { dataCommand } from "./dataCommand.ts";
 import { doctorCommand } from "./doctorCommand.ts";
+import { metaCommand } from "./metaCommand.ts";
 import { type Actions, runProgram } from "./program.ts";
 import { startCommand } from "./startCommand.ts";
 import { swarmCommand } from "./swarmCommand.ts";
@@ -70,6 +71,7 @@ const actions: Actions = {
   bench: ([question = ""], options) =>
     benchCommand(question, options, { ...world, python: process.env.ADASTRA_PYTHON }),
   swarm: ([action = ""], options) => swarmCommand(action, options, world),
+  meta: (operands, options) => metaCommand(operands, options, world),
   data: (_, options) => dataCommand(options, { ...world, processEnvironment: process.env }),
   doctor: (_, options) => doctorCommand(options, terminal),
 };

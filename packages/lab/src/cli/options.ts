@@ -8,6 +8,8 @@ import { peerNames } from "../bench/step/peers/index.ts";
 import { defaultSizes, parseSize, type StepSize } from "../bench/step/sizes.ts";
 import { dataSets } from "../data/catalogue.ts";
 import { nearest } from "../lookUp.ts";
+import { metaMethods } from "../meta/metaProblem.ts";
+import { metaProblems } from "../meta/problems.ts";
 import { catalogue } from "../optimizers.ts";
 import { problems } from "../problems/catalogue.ts";
 import { graphWords } from "../swarm/graphSpec.ts";
@@ -20,6 +22,7 @@ const downloadable = dataSets
   .map(({ set }) => set.name);
 const backends = ["evaluate", "js", "wasm"] as const;
 const dtypes = ["float64", "float32"] as const;
+const splits = ["test", "valid"] as const;
 
 /** What each command gets; an option that the table below lacks fails to compile. */
 export interface CommandOptions {
@@ -79,6 +82,19 @@ export interface CommandOptions {
     metrics?: number;
     listen?: string;
     out?: string;
+    json?: boolean;
+  };
+  meta: {
+    method?: (typeof metaMethods)[number];
+    rate?: number;
+    rounds?: number;
+    seed?: number;
+    out?: string;
+    resume?: boolean;
+    tasks?: number;
+    shots?: number;
+    coef?: number;
+    split?: (typeof splits)[number];
     json?: boolean;
   };
   data: { fetch?: string; from?: string; json?: boolean };
@@ -418,6 +434,73 @@ export const commands: { readonly [Name in CommandName]: CommandSpec<CommandOpti
         description: "where the result is written as JSON",
         default: "nowhere",
         parse: text,
+      },
+      json,
+    },
+  },
+  meta: {
+    summary:
+      "learn an initialisation, and learning rates, over many tasks; judge them on tasks that were not trained on",
+    argument: {
+      name: "action...",
+      description: `train PROBLEM, one of ${metaProblems.map(({ info }) => `${info.name} (${info.title})`).join(", ")}; or evaluate FOLDER, the folder of a run`,
+    },
+    options: {
+      method: {
+        value: "name",
+        description: `train: what trains within tasks: ${metaMethods.join(", ")}`,
+        default: "aruba",
+        parse: (where, value) => oneOf(where, value, metaMethods),
+      },
+      rate: {
+        value: "x",
+        description:
+          "train: the rate within tasks, of ARUBA the first one; evaluate: the rate of fine-tuning by SGD or Adam",
+        default: "train: the problem's; evaluate: that of the run",
+        parse: amount,
+      },
+      rounds: {
+        value: "n",
+        description: "train: rounds of tasks",
+        default: "the problem's",
+        parse: count,
+      },
+      seed: {
+        value: "n",
+        description: "train: of everything that is drawn; evaluate: of the test tasks",
+        default: "1",
+        parse: count,
+      },
+      out: {
+        value: "folder",
+        description: "train: where checkpoints and preset.safetensors are written",
+        default: "runs/<time>",
+        parse: text,
+      },
+      resume: { description: "train: go on with the run in --out" },
+      tasks: {
+        value: "n",
+        description: "evaluate: tasks to judge by",
+        default: "1000, of clients all",
+        parse: count,
+      },
+      shots: {
+        value: "n",
+        description: "evaluate: examples of a class, or points, to train on in a task",
+        default: "the problem's",
+        parse: count,
+      },
+      coef: {
+        value: "x",
+        description: "evaluate: c of ARUBA++",
+        default: "0, plain ARUBA",
+        parse: amount,
+      },
+      split: {
+        value: "name",
+        description: "evaluate: test, or valid to choose by",
+        default: "test",
+        parse: (where, value) => oneOf(where, value, splits),
       },
       json,
     },

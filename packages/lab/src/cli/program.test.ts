@@ -15,6 +15,7 @@ async function run(...words: string[]) {
     replay: record("replay"),
     bench: record("bench"),
     swarm: record("swarm"),
+    meta: record("meta"),
     data: record("data"),
     doctor: record("doctor"),
   };
@@ -108,11 +109,11 @@ describe("the command line", () => {
   test.each([
     [
       ["compair", "x"],
-      'adastra: command must be one of start, compare, replay, bench, swarm, data, doctor, got "compair"; did you mean "compare"?',
+      'adastra: command must be one of start, compare, replay, bench, swarm, meta, data, doctor, got "compair"; did you mean "compare"?',
     ],
     [
       [],
-      'adastra: command must be one of start, compare, replay, bench, swarm, data, doctor, got ""; see adastra --help',
+      'adastra: command must be one of start, compare, replay, bench, swarm, meta, data, doctor, got ""; see adastra --help',
     ],
     [["compare"], "adastra: missing required argument 'problem'; see adastra compare --help"],
     [

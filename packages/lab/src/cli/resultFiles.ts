@@ -10,12 +10,12 @@ export type WriteFile = (path: string, text: string) => void;
  *
  * @throws Error in one sentence when it cannot be made.
  */
-export function makeFolder(folder: string): void {
+export function makeFolder(folder: string, where = "compare"): void {
   try {
     mkdirSync(folder, { recursive: true });
   } catch (cause) {
     throw new Error(
-      `compare: --out must be a folder that can be made, got "${folder}" (${codeOf(cause)}); pass another`,
+      `${where}: --out must be a folder that can be made, got "${folder}" (${codeOf(cause)}); pass another`,
       { cause },
     );
   }
@@ -56,4 +56,10 @@ export function writeResult(
 
 function codeOf(error: unknown): string {
   return error instanceof Error && "code" in error ? String(error.code) : String(error);
+}
+
+/** `2026-03-04T05-06-07`, in local time: sorts, and is a file name everywhere. */
+export function timestamp(date: Date): string {
+  const local = new Date(date.getTime() - date.getTimezoneOffset() * 60_000);
+  return local.toISOString().slice(0, 19).replaceAll(":", "-");
 }

@@ -4,6 +4,7 @@ import { brown, brownData, loadBrown } from "./brown.ts";
 import { cifar10 } from "./cifar10.ts";
 import { type DataOptions, type DataSet, type FileHash, findData, verifyData } from "./dataset.ts";
 import { fashion } from "./fashion.ts";
+import { hanzi, hanziData, loadHanzi } from "./hanzi.ts";
 import { mnist } from "./mnist.ts";
 
 export interface DataSetEntry {
@@ -32,6 +33,17 @@ export const dataSets: readonly DataSetEntry[] = [
     verify: (folder) => {
       loadBrown({ folder });
       return brownData;
+    },
+  },
+  {
+    ...entry(
+      hanzi,
+      "strokes of 1,600 Chinese characters, of the 9,574 of Make Me a Hanzi",
+      "Arphic Public License",
+    ),
+    verify: (folder) => {
+      loadHanzi({ folder });
+      return hanziData;
     },
   },
 ];

@@ -19,6 +19,14 @@ export {
 export type { DataFile, DataOptions, DataSet, FileHash } from "./dataset.ts";
 export { type Download, type DownloadOptions, downloadData } from "./download.ts";
 export { fashionClasses, fashionData, findFashion, loadFashion } from "./fashion.ts";
+export { drawGlyph, glyphSize } from "./glyphs.ts";
+export {
+  type HanziCharacter,
+  type HanziSplit,
+  hanziData,
+  loadHanzi,
+  type Stroke,
+} from "./hanzi.ts";
 export {
   batchFiller,
   emptyBatch,

@@ -89,9 +89,9 @@ export function glyphTasks({
 }
 
 /** Share of the query that the nearest support drawing, pixel by pixel, labels right: the floor of every learner. */
-export function nearestNeighbour({ examples, batch, query }: Task<LabelledBatch>): number {
-  const support = batch(Array.from({ length: examples }, (_, i) => i));
-  const asked = query();
+export function nearestNeighbour(task: Task<LabelledBatch>): number {
+  const support = task.batch(Array.from({ length: task.examples }, (_, i) => i));
+  const asked = task.query();
   let right = 0;
   asked.y.data.forEach((label, row) => {
     let nearest = { distance: Number.POSITIVE_INFINITY, label: -1 };

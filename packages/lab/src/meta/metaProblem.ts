@@ -28,6 +28,10 @@ export interface MetaInfo {
   readonly data: readonly FileHash[];
   /** Rounds of a run that asks for no other number. */
   readonly rounds: number;
+  /** Rates within tasks that do well, of the methods that the problem takes. */
+  readonly rates: Readonly<Partial<Record<MetaMethod, number>>>;
+  /** Tasks to judge by, where there are no more of them. */
+  readonly testTasks?: Readonly<Record<"valid" | "test", number>>;
   /** Examples of a class, or points, that a test task has unless another number is asked for; of clients none. */
   readonly shots?: number;
 }

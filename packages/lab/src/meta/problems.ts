@@ -18,6 +18,7 @@ export const sinusoidProblem: MetaProblem = {
     metric: { name: "mean squared error", better: "lower", unit: "" },
     data: [],
     rounds: 3000,
+    rates: { aruba: 0.02, "aruba-isotropic": 0.02, adam: 0.003, sgd: 0.02, fomaml: 0.02 },
     shots: 10,
   },
   open: async () => {
@@ -49,6 +50,7 @@ export const hanziProblem: MetaProblem = {
     metric: { name: "accuracy", better: "higher", unit: "%" },
     data: hanziData,
     rounds: 1000,
+    rates: { aruba: 0.1, "aruba-isotropic": 0.1, adam: 0.001, sgd: 0.1, fomaml: 0.1 },
     shots: 1,
   },
   open: async () => {
@@ -85,6 +87,8 @@ export const skewedMnistProblem: MetaProblem = {
     metric: { name: "accuracy", better: "higher", unit: "%" },
     data: mnistData,
     rounds: 200,
+    rates: { aruba: 0.1, "aruba-isotropic": 0.1, adam: 0.001, sgd: 0.1 },
+    testTasks: { valid: 60, test: 100 },
   },
   open: async () => {
     const [{ nn }, { classifier }, { skewedClients }] = await Promise.all([

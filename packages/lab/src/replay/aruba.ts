@@ -14,8 +14,8 @@ import {
   type TaskResult,
 } from "@adastra/meta";
 import type { ArubaInputs, Tensors } from "./arubaCase.ts";
-import { given, type Options, Reader, UnsupportedError } from "./reader.ts";
 import type { ReplayOptions } from "./options.ts";
+import { given, type Options, Reader, UnsupportedError } from "./reader.ts";
 
 /** What a case makes, in the layout of the schema. */
 export interface ArubaRun {

@@ -13,8 +13,8 @@ import {
 } from "@adastra/swarm";
 import { counterexampleGradient } from "../problems/counterexample.ts";
 import type { DecentralizedInputs } from "./decentralizedCase.ts";
-import { given, type Options, Reader, UnsupportedError } from "./reader.ts";
 import type { ReplayOptions } from "./options.ts";
+import { given, type Options, Reader, UnsupportedError } from "./reader.ts";
 
 /** Methods by the names of the schema. */
 const METHODS: Readonly<Record<string, (read: Reader) => Method>> = {

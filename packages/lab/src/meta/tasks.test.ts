@@ -1,0 +1,81 @@
+import { mulberry32 } from "@adastra/core";
+import { describe, expect, test } from "vitest";
+import { loadHanzi } from "../data/hanzi.ts";
+import { loadMnist } from "../data/mnist.ts";
+import { glyphTasks, nearestNeighbour } from "./glyphTasks.ts";
+import { skewedClients } from "./skewedTasks.ts";
+
+const characters = loadHanzi().filter(({ split }) => split === "test");
+const pixels = 28 * 28;
+
+describe("few-shot tasks of glyphs", () => {
+  const source = glyphTasks({ characters, ways: 5, shots: 3, queries: 2 });
+  const sampled = () => source.sample(2, mulberry32(1));
+
+  test("have every character equally often, and no drawing in both support and query", () => {
+    for (const task of sampled()) {
+      const support = task.batch(Array.from({ length: task.examples }, (_, i) => i));
+      const query = task.query();
+      const count = (labels: Int32Array) =>
+        [0, 1, 2, 3, 4].map((label) => labels.filter((each) => each === label).length);
+      expect(count(support.y.data)).toEqual([3, 3, 3, 3, 3]);
+      expect(count(query.y.data)).toEqual([2, 2, 2, 2, 2]);
+      const pictures = [support, query].flatMap(({ x, y }) =>
+        Array.from(y.data, (_, row) => x.data.slice(row * pixels, (row + 1) * pixels).join()),
+      );
+      expect(new Set(pictures).size).toBe(25);
+    }
+  });
+
+  test("are the same by the same seed", () => {
+    expect(sampled().map(({ name }) => name)).toEqual(sampled().map(({ name }) => name));
+    expect(sampled()[0]?.batch([4, 1])).toEqual(sampled()[0]?.batch([4, 1]));
+  });
+
+  test("leave the nearest neighbour above chance and below certainty", () => {
+    const one = glyphTasks({ characters, ways: 5, shots: 1, queries: 5 });
+    const scores = one.sample(100, mulberry32(2)).map(nearestNeighbour);
+    const share = scores.reduce((sum, score) => sum + score, 0) / scores.length;
+    // 100 tasks of 25 questions: a standard error of about 1.5 points around 55.
+    expect(share).toBeGreaterThan(0.48);
+    expect(share).toBeLessThan(0.62);
+  });
+
+  test("of more drawings or characters than there are, are refused", () => {
+    const options = { characters, ways: 5, shots: 1, queries: 1 };
+    expect(() => glyphTasks({ ...options, shots: 20 })).toThrow(
+      "glyphTasks: `shots` and `queries` must be at least 1 and together at most 20, got 20 and 1",
+    );
+    expect(() => glyphTasks({ ...options, ways: 401 })).toThrow(
+      "glyphTasks: `ways` must be from 2 to the 400 characters there are, got 401",
+    );
+  });
+});
+
+describe("clients by label skew", () => {
+  const { train } = loadMnist();
+  const clients = skewedClients(train, { clients: 40, train: 20, test: 10 });
+
+  test("hold two digits each, half of each, and share no picture", () => {
+    const seen = new Set<string>();
+    for (const client of clients) {
+      const own = client.batch(Array.from({ length: client.examples }, (_, i) => i));
+      const asked = client.query();
+      expect([own.y.data.length, asked.y.data.length]).toEqual([20, 10]);
+      const labels = new Set([...own.y.data, ...asked.y.data]);
+      expect(labels.size).toBe(2);
+      for (const { x } of [own, asked]) {
+        for (let row = 0; row < x.data.length; row += pixels) {
+          seen.add(x.data.slice(row, row + pixels).join());
+        }
+      }
+    }
+    expect(seen.size).toBe(40 * 30);
+  });
+
+  test("of more pictures than there are, are refused", () => {
+    expect(() => skewedClients(train, { clients: 400, train: 200, test: 200 })).toThrow(
+      /^skewedClients: 400 clients must have 400 images each, got no more of label \d; ask for fewer$/,
+    );
+  });
+});
