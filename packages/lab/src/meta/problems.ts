@@ -17,7 +17,7 @@ export const sinusoidProblem: MetaProblem = {
     title: "sinusoid regression, 10 points, perceptron of two layers of 64, Reptile",
     metric: { name: "mean squared error", better: "lower", unit: "" },
     data: [],
-    rounds: 3000,
+    rounds: 1500,
     rates: { aruba: 0.02, "aruba-isotropic": 0.02, adam: 0.003, sgd: 0.02, fomaml: 0.02 },
     shots: 10,
   },
@@ -46,10 +46,10 @@ export const hanziProblem: MetaProblem = {
   info: {
     name: "hanzi-5way",
     title:
-      "HanziStrokes (synthetic variation), 5 characters told apart, four 3x3 convolutions of 32, Reptile",
+      "HanziStrokes (synthetic variation), 5 characters told apart, four 3x3 convolutions of 16, Reptile",
     metric: { name: "accuracy", better: "higher", unit: "%" },
     data: hanziData,
-    rounds: 1000,
+    rounds: 600,
     rates: { aruba: 0.1, "aruba-isotropic": 0.1, adam: 0.001, sgd: 0.1, fomaml: 0.1 },
     shots: 1,
   },
@@ -62,7 +62,7 @@ export const hanziProblem: MetaProblem = {
     ]);
     const all = loadHanzi();
     const of = (split: string) => all.filter((character) => character.split === split);
-    const stage = () => [nn.conv2d(32, 3, { strides: 2, padding: 1 }), nn.relu()];
+    const stage = () => [nn.conv2d(16, 3, { strides: 2, padding: 1 }), nn.relu()];
     return openMeta({
       kind: "few-shot",
       model: classifier(
@@ -73,7 +73,7 @@ export const hanziProblem: MetaProblem = {
       batches: { batchSize: 10, steps: 8 },
       tasksPerRound: 5,
       testTasks: (split, shots) => glyphTasks({ characters: of(split), ways, shots, queries }),
-      testBatches: (shots) => ({ batchSize: shots === 1 ? 5 : 15, steps: 50 }),
+      testBatches: (shots) => ({ batchSize: shots === 1 ? 5 : 15, steps: 30 }),
       scale: 100,
       floor: nearestNeighbour,
     });
