@@ -1,7 +1,7 @@
 /**
  * What learned rates are worth: the tables in docs/meta.md.
  *
- *     node scripts/metaExperiment.mjs PROBLEM [OUT.json]      sinusoid, hanzi-5way or mnist-skew; needs `npm run build`
+ *     node scripts/metaExperiment.mjs PROBLEM [OUT.json]      a problem of `adastra meta`; needs `npm run build`
  *
  * Every method gets the same tuning: four rates, each by a run of a fifth of the rounds, judged on the same validation
  * tasks; what is left to choose at meta-test (c of ARUBA++, the rate of fine-tuning) is chosen on the same tasks. Then
@@ -30,6 +30,13 @@ const plans = {
     rates: { aruba: [0.05, 0.1, 0.2, 0.4], adam: [0.001, 0.003, 0.01, 0.03] },
     choices: { aruba: [1, 30, 1000] },
   },
+  "brown-documents": {
+    seeds: [1],
+    tasks: 50,
+    shots: [0],
+    rates: { aruba: [0.2, 0.4, 0.8, 1.6], sgd: [0.2, 0.4, 0.8, 1.6] },
+    choices: { aruba: [1, 30, 1000], sgd: [0.03, 0.1, 0.2, 0.4] },
+  },
   "mnist-skew": {
     seeds: [1, 2, 3],
     tasks: 100,
@@ -44,8 +51,8 @@ const problem = findMetaProblem(name);
 const { seeds, tasks, shots, rates, choices } = plans[name];
 const { rounds, metric } = problem.info;
 const opened = await problem.open();
-const validTasks = name === "mnist-skew" ? 60 : 50;
-const isFederated = name === "mnist-skew";
+const isFederated = problem.info.testTasks !== undefined;
+const validTasks = problem.info.testTasks?.valid ?? 50;
 const better = (a, b) => (metric.better === "higher" ? a > b : a < b);
 const say = (line) => process.stderr.write(`${line}\n`);
 

@@ -173,6 +173,10 @@ describe("aruba", () => {
     expect(() => other.load(learner.save())).toThrow(
       'leaf "theta" of ARUBA\'s `b` must have 3 numbers',
     );
-    expect(other.tasks).toBe(0);
+    const isotropic = aruba(vector(0, 0), { mode: "isotropic" }, float64);
+    expect(() => isotropic.load(learner.save())).toThrow(
+      'ARUBA\'s state must be of mode "isotropic", got "coordinate"',
+    );
+    expect([other.tasks, isotropic.tasks]).toEqual([0, 0]);
   });
 });

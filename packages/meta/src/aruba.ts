@@ -20,7 +20,7 @@ import {
   type Tree,
 } from "@adastra/core";
 import { requireOneOf } from "./checks.ts";
-import { copyLeaves, dataOf, isFinite, leavesLike, requireLike, writeLeaves } from "./leaves.ts";
+import { allFinite, copyLeaves, dataOf, leavesLike, requireLike, writeLeaves } from "./leaves.ts";
 import type { TaskResult } from "./task.ts";
 import { arubaSgd, type RateMode } from "./withinTask.ts";
 
@@ -51,6 +51,7 @@ export interface ArubaOptions {
 /** What `save` returns: plain values and arrays, as checkpoints hold them. */
 export interface ArubaState {
   readonly format: "adastra-aruba/1";
+  readonly mode: RateMode;
   /** Tasks observed. */
   readonly tasks: number;
   readonly b: Readonly<Record<string, Float32Array | Float64Array>>;
@@ -134,7 +135,7 @@ export function aruba(
     const parts = { params: theta, squares, ...(lastSquare === undefined ? {} : { lastSquare }) };
     for (const [name, leaves] of Object.entries(parts)) {
       requireLike("observe", `\`${name}\``, shapes, leaves);
-      if (!isFinite(leaves)) {
+      if (!allFinite(leaves)) {
         throw new RangeError(
           `observe: \`${name}\` must be finite, got NaN or infinity; drop the task, or lower the rate`,
         );
@@ -195,6 +196,7 @@ export function aruba(
     },
     save: () => ({
       format: "adastra-aruba/1",
+      mode,
       tasks: t - 1,
       b: arraysOf(copyLeaves(b, kept)),
       gsq: arraysOf(copyLeaves(gsq, kept)),
@@ -202,7 +204,7 @@ export function aruba(
     }),
     load: (state) => {
       const parts = [b, gsq, rates];
-      const saved = checkState(state, shapes);
+      const saved = checkState(state, shapes, mode);
       parts.forEach((leaves, i) => {
         writeLeaves(leaves, saved[i] as Leaves);
       });
@@ -223,15 +225,23 @@ const defaults = {
 } as const satisfies Required<Omit<ArubaOptions, "learningRate">>;
 
 /** B, G and η of a state as leaves. @throws TypeError for what `save` did not return, or of another model. */
-function checkState(state: ArubaState, shapes: Leaves): readonly Leaves[] {
+function checkState(state: ArubaState, shapes: Leaves, mode: RateMode): readonly Leaves[] {
   if (state?.format !== "adastra-aruba/1" || !Number.isSafeInteger(state.tasks)) {
     throw new TypeError(
       `load: ARUBA's state must have format "adastra-aruba/1", got ${String(state?.format)}; pass what \`save\` returned`,
     );
   }
+  if (state.mode !== mode) {
+    throw new TypeError(
+      `load: ARUBA's state must be of mode "${mode}", got "${state.mode}"; make the learner with the mode it was saved with`,
+    );
+  }
   return (["b", "gsq", "rates"] as const).map((key) => {
     const leaves = Object.fromEntries(
-      Object.entries(state[key]).map(([path, data]) => [path, { shape: [data.length], data }]),
+      Object.entries(state[key] ?? {}).map(([path, data]) => [
+        path,
+        { shape: [data.length], data },
+      ]),
     );
     requireLike("load", `ARUBA's \`${key}\``, shapes, leaves);
     if (!Object.values(leaves).every(({ data }) => data.every((x) => x > 0 && x < 1 / 0))) {

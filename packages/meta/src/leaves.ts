@@ -65,6 +65,6 @@ export function requireLike(where: string, what: string, model: Leaves, got: Lea
   }
 }
 
-export function isFinite(leaves: Leaves): boolean {
+export function allFinite(leaves: Leaves): boolean {
   return Object.values(leaves).every(({ data }) => data.every(Number.isFinite));
 }

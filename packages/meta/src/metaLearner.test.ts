@@ -1,4 +1,4 @@
-import { adam, compileOptimizer, mulberry32 } from "@adastra/core";
+import { adam, compileOptimizer, mulberry32, type Random } from "@adastra/core";
 import { decodeCheckpoint, encodeCheckpoint } from "@adastra/core/checkpoint";
 import { describe, expect, it } from "vitest";
 import { fedavg } from "./fedavg.ts";
@@ -84,6 +84,32 @@ describe.each(Object.entries(methods))("%s", (_, make) => {
       expect(training.save()).toEqual(before);
     }
   });
+});
+
+it("clients behind a boundary that copies, as a worker's, give the same bits", async () => {
+  const options = {
+    params: vector(0, 0, 0),
+    gradients: bowls(),
+    optimizer: collectingSgd(),
+    batches: { batchSize: 1, steps: 3 },
+    ...float64,
+  };
+  const far = localTraining(options);
+  const [near, remote] = [
+    bowlReptile({ aruba: true }),
+    bowlReptile({
+      aruba: true,
+      client:
+        (task: ReturnType<typeof bowl>, random: Random): Client =>
+        async (start) =>
+          structuredClone(await far.client(task, random)(structuredClone(start))),
+    }),
+  ];
+  for (let round = 0; round < 3; round++) {
+    await near.next();
+    await remote.next();
+  }
+  expect(remote.save()).toEqual(near.save());
 });
 
 it("reptile moves φ by metaStep of the way to the mean, less each round", async () => {

@@ -19,7 +19,7 @@ import {
 import type { Checkpoint, DocumentValue } from "@adastra/core/checkpoint";
 import { type Aruba, type ArubaOptions, type ArubaState, aruba } from "./aruba.ts";
 import { requireOneOf } from "./checks.ts";
-import { copyLeaves, dataOf, isFinite, requireLike } from "./leaves.ts";
+import { allFinite, copyLeaves, dataOf, requireLike } from "./leaves.ts";
 import type { Client, Start, TaskResult } from "./task.ts";
 
 export interface MetaLearnerOptions {
@@ -300,7 +300,7 @@ function queryGradientOf({ queryGradient }: TaskResult): Leaves {
 
 function isFiniteResult({ params, squares, queryGradient }: TaskResult): boolean {
   return [params, squares, queryGradient].every(
-    (leaves) => leaves === undefined || isFinite(leaves),
+    (leaves) => leaves === undefined || allFinite(leaves),
   );
 }
 

@@ -49,7 +49,7 @@ export interface MetaTrainingOptions<Batch>
   readonly aruba?: ArubaOptions | boolean;
   /** The optimizer within tasks; ARUBA brings its own. Default SGD. */
   readonly optimizer?: Optimizer;
-  /** Its learning rate, or a schedule over a task's steps; needed without ARUBA. */
+  /** Its learning rate, or a schedule over a task's steps (over all steps with `carryOptimizer`); needed without ARUBA. */
   readonly learningRate?: number | Schedule;
   /**
    * Makes the client of a task where it is not to be trained on here: in a worker, at a peer. It trains as

@@ -3,6 +3,7 @@
 import { type GradientSource, type Leaves, mulberry32 } from "@adastra/core";
 import { compile, compileForward, nn } from "@adastra/engine";
 import type { SinusoidBatch } from "@adastra/meta";
+import type { TextBatch } from "./documentTasks.ts";
 import type { LabelledBatch } from "./labelledBatch.ts";
 
 export interface MetaModel<Batch> {
@@ -12,26 +13,29 @@ export interface MetaModel<Batch> {
   score(batch: Batch, params: Leaves): Promise<number>;
 }
 
-/** A classifier of pictures with softmax cross-entropy as its loss; `shape` is of one picture. */
-export function classifier(model: nn.Layer, shape: readonly number[]): MetaModel<LabelledBatch> {
+/** A classifier with softmax cross-entropy as its loss; `shape` is of one picture, or a text's length. */
+export function classifier<Batch extends LabelledBatch | TextBatch>(
+  model: nn.Layer,
+  shape: readonly number[],
+): MetaModel<Batch> {
   const initialise = (seed: number) => model.init(mulberry32(seed).fork("initialise"), shape);
   const params = initialise(0);
   return {
     initialise,
-    gradients: bySize((example) =>
+    gradients: bySize((example: Batch) =>
       compile(
         (p, { x, y }, mode) =>
           nn.softmaxCrossEntropy(model.apply(p, x.reshape([x.shape[0] ?? 0, ...shape]), mode), y),
-        { params, example },
+        { params, example: { x: example.x, y: example.y } },
       ),
     ),
     score: scoring(
-      bySize((example) =>
+      bySize((example: Batch) =>
         compileForward(
           (p, { x, y }, mode) => ({
             score: nn.accuracy(model.apply(p, x.reshape([x.shape[0] ?? 0, ...shape]), mode), y),
           }),
-          { params, example },
+          { params, example: { x: example.x, y: example.y } },
         ),
       ),
     ),

@@ -1,8 +1,10 @@
 /** The problems of meta-learning by name. */
 
 import { tasksOf } from "@adastra/meta";
+import { brownData, loadBrown } from "../data/brown.ts";
 import { hanziData, loadHanzi } from "../data/hanzi.ts";
 import { loadMnist, mnistData } from "../data/mnist.ts";
+import { characterTokens } from "../data/tokens.ts";
 import { nearest } from "../lookUp.ts";
 import { type MetaProblem, openMeta } from "./metaProblem.ts";
 
@@ -115,10 +117,57 @@ export const skewedMnistProblem: MetaProblem = {
   },
 };
 
+export const brownProblem: MetaProblem = {
+  info: {
+    name: "brown-documents",
+    title:
+      "Brown corpus, a document a client, the next of its characters from the 8 before, perceptron of 64, FedAvg",
+    metric: { name: "accuracy", better: "higher", unit: "%" },
+    data: brownData,
+    rounds: 100,
+    rates: { aruba: 0.1, "aruba-isotropic": 0.1, adam: 0.001, sgd: 0.1 },
+    testTasks: { valid: 50, test: 50 },
+  },
+  open: async () => {
+    const [{ nn }, { classifier }, { documentClient }] = await Promise.all([
+      import("@adastra/engine"),
+      import("./metaModel.ts"),
+      import("./documentTasks.ts"),
+    ]);
+    const context = 8;
+    const { documents, vocabulary } = characterTokens(loadBrown());
+    const clients = (split: string) =>
+      documents
+        .filter((document) => document.split === split)
+        .map((document) => documentClient(document, { context, train: 500, test: 500 }));
+    const batches = { batchSize: 10, epochs: 1 };
+    return openMeta({
+      kind: "federated",
+      model: classifier(
+        nn.sequential(
+          nn.embedding(vocabulary.tokens.length, 16, { init: nn.normal(0.1) }),
+          nn.flatten(),
+          nn.dense(64),
+          nn.relu(),
+          nn.dense(vocabulary.tokens.length),
+        ),
+        [context],
+      ),
+      train: tasksOf(clients("train")),
+      batches,
+      tasksPerRound: 10,
+      testTasks: (split) => tasksOf(clients(split)),
+      testBatches: () => batches,
+      scale: 100,
+    });
+  },
+};
+
 export const metaProblems: readonly MetaProblem[] = [
   sinusoidProblem,
   hanziProblem,
   skewedMnistProblem,
+  brownProblem,
 ];
 
 /** @throws RangeError naming the problems, for a name that is none. */

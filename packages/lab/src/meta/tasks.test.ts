@@ -2,11 +2,15 @@ import { mulberry32 } from "@adastra/core";
 import { describe, expect, test } from "vitest";
 import { loadHanzi } from "../data/hanzi.ts";
 import { loadMnist } from "../data/mnist.ts";
+import { documentClient } from "./documentTasks.ts";
 import { glyphTasks, nearestNeighbour } from "./glyphTasks.ts";
 import { skewedClients } from "./skewedTasks.ts";
 
 const characters = loadHanzi().filter(({ split }) => split === "test");
 const pixels = 28 * 28;
+/** 0 to 9. */
+const tokens = new Int32Array(new SharedArrayBuffer(40));
+tokens.set(Array.from(tokens, (_, i) => i));
 
 describe("few-shot tasks of glyphs", () => {
   const source = glyphTasks({ characters, ways: 5, shots: 3, queries: 2 });
@@ -76,6 +80,26 @@ describe("clients by label skew", () => {
   test("of more pictures than there are, are refused", () => {
     expect(() => skewedClients(train, { clients: 400, train: 200, test: 200 })).toThrow(
       /^skewedClients: 400 clients must have 400 images each, got no more of label \d; ask for fewer$/,
+    );
+  });
+});
+
+describe("documents as clients", () => {
+  const document = { name: "ca01", genre: "news", split: "test", tokens } as const;
+
+  test("tell each character from those right before it, and are judged by what follows", () => {
+    const client = documentClient(document, { context: 3, train: 4, test: 2 });
+    expect(client).toMatchObject({ name: "ca01, news", examples: 4 });
+    expect(client.batch([0, 3])).toEqual({
+      x: { shape: [2, 3], data: Int32Array.of(0, 1, 2, 3, 4, 5) },
+      y: { shape: [2], data: Int32Array.of(3, 6) },
+    });
+    expect(client.query().y.data).toEqual(Int32Array.of(7, 8));
+  });
+
+  test("that are too short are refused by name", () => {
+    expect(() => documentClient(document, { context: 3, train: 4, test: 4 })).toThrow(
+      'documentClient: "ca01" must hold 11 characters, got 10; ask for fewer',
     );
   });
 });
