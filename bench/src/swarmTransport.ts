@@ -49,11 +49,11 @@ function collector(neighbors: readonly number[]) {
   const got = new Map<number, Float32Array>();
   let wake: () => void = () => undefined;
   return {
-    add(from: number, values: Float32Array): void {
+    add: (from: number, values: Float32Array): void => {
       got.set(from, values);
       wake();
     },
-    async all(): Promise<Map<number, Float32Array>> {
+    all: async (): Promise<Map<number, Float32Array>> => {
       while (got.size < neighbors.length) {
         await new Promise<void>((resolve) => {
           wake = resolve;
