@@ -29,7 +29,7 @@ type Options = CommandOptions["meta"];
 /** Options that only the other action has. */
 const foreign: Readonly<Record<"train" | "evaluate", readonly (keyof Options)[]>> = {
   train: ["tasks", "shots", "coef", "split"],
-  evaluate: ["method", "rounds", "out", "resume"],
+  evaluate: ["method", "zeta", "rounds", "out", "resume"],
 };
 
 /** Checkpoints of a run, besides the last. */
@@ -79,9 +79,13 @@ async function train(problemName: string, options: Options, world: MetaWorld): P
     problem: problemName,
     method,
     rate,
+    ...(options.zeta === undefined ? {} : { zeta: options.zeta }),
     rounds: options.rounds ?? problem.info.rounds,
     seed: options.seed ?? 1,
   };
+  if (options.zeta !== undefined && !method.startsWith("aruba")) {
+    throw new UsageError(`meta train: --zeta is ARUBA's, got it with --method ${method}`);
+  }
   if (options.resume && options.out === undefined) {
     throw new UsageError("meta train: --resume needs --out, the folder of the run, got none");
   }

@@ -87,6 +87,7 @@ export interface CommandOptions {
   meta: {
     method?: (typeof metaMethods)[number];
     rate?: number;
+    zeta?: number;
     rounds?: number;
     seed?: number;
     out?: string;
@@ -457,6 +458,13 @@ export const commands: { readonly [Name in CommandName]: CommandSpec<CommandOpti
         description:
           "train: the rate within tasks, of ARUBA the first one; evaluate: the rate of fine-tuning by SGD or Adam",
         default: "train: the problem's; evaluate: that of the run",
+        parse: amount,
+      },
+      zeta: {
+        value: "x",
+        description:
+          "train: ζ of ARUBA; the smaller against gradients, the sooner tasks outweigh the first rate",
+        default: "1",
         parse: amount,
       },
       rounds: {

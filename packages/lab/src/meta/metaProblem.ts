@@ -44,6 +44,8 @@ export interface MetaRunOptions {
   readonly method: MetaMethod;
   /** The rate within tasks; of ARUBA the first one, ε/ζ. */
   readonly rate: number;
+  /** ζ of ARUBA, default 1: the smaller against gradients, the sooner tasks outweigh the first rate. */
+  readonly zeta?: number;
   readonly rounds: number;
   readonly seed: number;
 }
@@ -98,14 +100,14 @@ export function openMeta<Batch>(parts: MetaParts<Batch>): OpenMetaProblem {
   const tasksOf = (split: "valid" | "test", shots: number, count: number, seed: number) =>
     testTasks(split, shots).sample(count, mulberry32(seed).fork(`${split} tasks`));
   return {
-    start: ({ method, rate, rounds, seed }) => {
+    start: ({ method, rate, zeta = 1, rounds, seed }) => {
       const common = {
         source: train,
         gradients: model.gradients,
         params: model.initialise(seed),
         random: mulberry32(seed).fork("meta-training"),
         nonFinite: "skip",
-        ...inner(method, rate, kind),
+        ...inner(method, rate, zeta, kind),
       } as const;
       const { batchSize } = batches;
       if (kind === "federated") {
@@ -158,12 +160,17 @@ interface Inner {
 }
 
 /** Training within tasks by the method's name. */
-function inner(method: MetaMethod, rate: number, kind: "few-shot" | "federated"): Inner {
+function inner(
+  method: MetaMethod,
+  rate: number,
+  zeta: number,
+  kind: "few-shot" | "federated",
+): Inner {
   switch (method) {
     case "aruba":
-      return { aruba: { learningRate: rate } };
+      return { aruba: { learningRate: rate, zeta } };
     case "aruba-isotropic":
-      return { aruba: { learningRate: rate, mode: "isotropic" } };
+      return { aruba: { learningRate: rate, zeta, mode: "isotropic" } };
     case "adam":
       // As published Reptile: v goes from task to task. Clients of a federation keep nothing of each other.
       return {

@@ -20,7 +20,7 @@ export const sinusoidProblem: MetaProblem = {
     metric: { name: "mean squared error", better: "lower", unit: "" },
     data: [],
     rounds: 1500,
-    rates: { aruba: 0.02, "aruba-isotropic": 0.02, adam: 0.003, sgd: 0.02, fomaml: 0.02 },
+    rates: { aruba: 0.05, "aruba-isotropic": 0.02, adam: 0.003, sgd: 0.02, fomaml: 0.02 },
     shots: 10,
   },
   open: async () => {
@@ -52,7 +52,7 @@ export const hanziProblem: MetaProblem = {
     metric: { name: "accuracy", better: "higher", unit: "%" },
     data: hanziData,
     rounds: 600,
-    rates: { aruba: 0.1, "aruba-isotropic": 0.1, adam: 0.001, sgd: 0.1, fomaml: 0.1 },
+    rates: { aruba: 0.2, "aruba-isotropic": 0.2, adam: 0.01, sgd: 0.2, fomaml: 0.2 },
     shots: 1,
   },
   open: async () => {
@@ -89,7 +89,7 @@ export const skewedMnistProblem: MetaProblem = {
     metric: { name: "accuracy", better: "higher", unit: "%" },
     data: mnistData,
     rounds: 200,
-    rates: { aruba: 0.1, "aruba-isotropic": 0.1, adam: 0.001, sgd: 0.1 },
+    rates: { aruba: 0.03, "aruba-isotropic": 0.03, adam: 0.001, sgd: 0.03 },
     testTasks: { valid: 60, test: 100 },
   },
   open: async () => {
@@ -125,7 +125,7 @@ export const brownProblem: MetaProblem = {
     metric: { name: "accuracy", better: "higher", unit: "%" },
     data: brownData,
     rounds: 100,
-    rates: { aruba: 0.1, "aruba-isotropic": 0.1, adam: 0.001, sgd: 0.1 },
+    rates: { aruba: 0.8, "aruba-isotropic": 0.4, adam: 0.001, sgd: 0.4 },
     testTasks: { valid: 50, test: 50 },
   },
   open: async () => {

@@ -10,8 +10,9 @@ export interface MetaRun extends MetaRunOptions {
 }
 
 /** `"hanzi-5way, aruba at 0.2, 1000 rounds, seed 1"`: two runs of the same words are the same. */
-export function describeRun({ problem, method, rate, rounds, seed }: MetaRun): string {
-  return `${problem}, ${method} at ${rate}, ${rounds} rounds, seed ${seed}`;
+export function describeRun({ problem, method, rate, zeta, rounds, seed }: MetaRun): string {
+  const prior = zeta === undefined ? "" : ` with ζ ${zeta}`;
+  return `${problem}, ${method} at ${rate}${prior}, ${rounds} rounds, seed ${seed}`;
 }
 
 /**
@@ -32,7 +33,9 @@ export async function readRun(folder: string): Promise<MetaRun | undefined> {
     run?.format === "adastra-meta-run/1" &&
     typeof run.problem === "string" &&
     metaMethods.some((method) => method === run.method) &&
-    [run.rate, run.rounds, run.seed].every((value) => typeof value === "number" && value > 0);
+    [run.rate, run.zeta ?? 1, run.rounds, run.seed].every(
+      (value) => typeof value === "number" && value > 0,
+    );
   if (!ok) {
     throw new Error(
       `meta: "${path}" must describe a run (adastra-meta-run/1), got ${text.slice(0, 60)}; train again in another folder`,
