@@ -233,6 +233,7 @@ function child(self: number): void {
     const received = (transport?.traffic.received ?? 0) - before;
     return { wrong, received, cpuMs: (used.user + used.system) / 1000 };
   };
+  process.on("disconnect", () => process.exit());
   process.on("message", (ask: Ask) => {
     void answer(ask).then((reply) => process.send?.(reply));
   });
@@ -298,7 +299,7 @@ async function parent(): Promise<void> {
     cpuMs: cpu[name]?.toSorted((a, b) => a - b)[Math.floor(rounds / 2)] ?? Number.NaN,
   }));
   const bytes = { perEdge: bytesPerEdge, ratio: bytesPerEdge / (8 * parameters) };
-  children.forEach((one) => one.kill());
+  children.forEach((one) => one.disconnect());
   if (values.json) {
     const stamp = environment(new Date(), ["libp2p", "@libp2p/noise", "@libp2p/yamux"]);
     console.log(
