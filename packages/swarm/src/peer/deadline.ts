@@ -19,11 +19,6 @@ export class Deadline {
   private readonly options: Required<DeadlineOptions>;
   private readonly durations: number[] = [];
 
-  /** Milliseconds after which a round takes longer than it should, so that it is worth asking. */
-  get usualMs(): number {
-    return this.ms / this.options.factor;
-  }
-
   constructor({ firstMs = 2000, leastMs = 20, mostMs = 2500, factor = 3 }: DeadlineOptions = {}) {
     this.options = { firstMs, leastMs, mostMs, factor };
   }

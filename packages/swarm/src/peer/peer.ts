@@ -86,6 +86,9 @@ export interface RoundReport {
 /** Rounds behind its neighbours that make a peer slow, or one that was away. */
 const MUCH_BEHIND = 3;
 
+/** Before it asks again, a peer waits so long at least. */
+const LEAST_NUDGE_MS = 5;
+
 /** What is known of a neighbour. */
 interface Neighbor {
   readonly edge: Edge;
@@ -236,7 +239,7 @@ export class PeerLoop {
     }
   }
 
-  /** Ends after the round that runs, or at once between rounds. */
+  /** Ends at once; a round that runs is not mixed. */
   stop(): void {
     this.end();
   }
@@ -276,6 +279,8 @@ export class PeerLoop {
           this.overdue = true;
           this.closeWhenOver();
         });
+        const took = this.timers.now() - this.started;
+        this.nudge(Math.max(LEAST_NUDGE_MS, this.deadline.medianMs > 0 ? ms / 3 : took));
         this.closeWhenOver();
       },
       (error) => this.end(error),
@@ -303,7 +308,6 @@ export class PeerLoop {
       neighbor.sent = { kind: "values", round: this.round, settled, payload };
       this.transport.send(edge.neighbor, neighbor.sent);
     }
-    this.nudge();
     for (const [peer, neighbor] of this.neighbors) {
       const { early } = neighbor;
       if (early !== undefined && early.round <= this.round) {
@@ -401,16 +405,16 @@ export class PeerLoop {
     this.closeWhenOver();
   }
 
-  /** Asks neighbours again while a round takes longer than usual: a message may have been lost. */
-  private nudge(): void {
-    this.set("nudge", this.deadline.usualMs, () => {
+  /** Asks neighbours again, less and less often, while a round takes longer than usual: a message may have been lost. */
+  private nudge(afterMs: number): void {
+    this.set("nudge", afterMs, () => {
       for (const { edge, awaited, round } of this.present()) {
         if (awaited && edge.round > 0 && !edge.agreed && round <= this.round) {
           const { holds } = edge;
           this.transport.send(edge.neighbor, { kind: "want", round: this.round, holds });
         }
       }
-      this.nudge();
+      this.nudge(2 * afterMs);
     });
   }
 

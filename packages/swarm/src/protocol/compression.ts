@@ -1,7 +1,7 @@
 /**
  * What travels instead of 32 bits a number.
  *
- *     bf16    the upper half of a float32, rounded to nearest      2 bytes, error ≤ 2⁻⁹ of a number
+ *     bf16    the upper half of a float32, rounded to nearest      2 bytes, error ≤ 2⁻⁸ of a number
  *     int8    codes by blocks of 256, scale = largest/127          1 byte,  error ≤ 1/254 of the block's largest
  *     topK    what changed most since the other end last mixed     8 bytes a number sent; the rest waits, and is not lost
  *

@@ -178,6 +178,9 @@ export function createTrainer({
     save: () => optimizer.save(),
     load: (state) => {
       optimizer.load(state);
+      if (!method.delayed && optimizer.phase === 0) {
+        optimizer.step(); // saved within a round, between the local part and the move
+      }
       taken = optimizer.count;
     },
   };

@@ -1,0 +1,114 @@
+import { describe, expect, test } from "vitest";
+import { damsgrad } from "../methods/dAmsgrad.ts";
+import { dpsgd } from "../methods/dPsgd.ts";
+import type { Method } from "../methods/framework.ts";
+import { METHODS } from "../simulator/testRuns.ts";
+import { createTrainer, type Trainer } from "./trainer.ts";
+
+/** Of ½ Σ (x − 1)², in two leaves. */
+function trainerOf(method: Method, localSteps = 1, batches: number[] = []): Trainer {
+  return createTrainer({
+    method,
+    params: {
+      a: { shape: [2], data: Float64Array.of(0, 3) },
+      b: { shape: [], data: Float64Array.of(-1) },
+    },
+    learningRate: 0.1,
+    dtype: "float64",
+    localSteps,
+    gradient: (params, gradients, step) => {
+      batches.push(step);
+      for (const [path, { data }] of Object.entries(gradients)) {
+        data.forEach((_, i) => {
+          data[i] = (params[path]!.data[i] as number) - 1;
+        });
+      }
+      return step;
+    },
+  });
+}
+
+const valuesOf = (trainer: Trainer): Float64Array => {
+  const values = new Float64Array(trainer.vectors * trainer.parameters);
+  trainer.read(values);
+  return values;
+};
+
+/** At once: the gradient takes no time. */
+const round = (trainer: Trainer): void => {
+  void trainer.prepare();
+  void trainer.advance();
+};
+
+describe.each(METHODS)("%s", (_name, make) => {
+  test("goes on from what was saved between rounds, to the bit", () => {
+    const [one, other] = [trainerOf(make()), trainerOf(make())];
+    for (let i = 0; i < 5; i++) {
+      round(one);
+    }
+    other.load(one.save());
+    for (let i = 0; i < 5; i++) {
+      round(one);
+      round(other);
+    }
+    expect(valuesOf(other)).toEqual(valuesOf(one));
+  });
+
+  test("goes on from what was saved within a round: with the move where it was due, else with the gradient", () => {
+    const [one, other] = [trainerOf(make()), trainerOf(make())];
+    round(one);
+    void one.prepare();
+    other.load(one.save());
+    // A delayed method has changed nothing yet; the other has taken its gradient in.
+    if (one.delayed) {
+      void other.prepare();
+    }
+    void one.advance();
+    if (one.delayed) {
+      void other.advance();
+    }
+    expect(valuesOf(other)).toEqual(valuesOf(one));
+    round(one);
+    round(other);
+    expect(valuesOf(other)).toEqual(valuesOf(one));
+  });
+});
+
+test("reads x and ũ leaf by leaf, and adopts them with v̂ at ũ", () => {
+  const trainer = trainerOf(damsgrad({ eps: 0.25 }));
+  expect([...valuesOf(trainer)]).toEqual([0, 3, -1, 0.25, 0.25, 0.25]);
+  trainer.adopt(Float64Array.of(1, 2, 3, 4, 5, 6));
+  expect([...valuesOf(trainer)]).toEqual([1, 2, 3, 4, 5, 6]);
+  expect([...trainer.optimizer.views("vhat")["a"]!.data]).toEqual([4, 5]);
+});
+
+test("mixes one, two or three neighbours' differences into one vector", () => {
+  const pull = (share: number, by: number) => ({
+    share,
+    mine: new Float64Array(6),
+    theirs: new Float64Array(6).fill(by),
+  });
+  for (const pulls of [
+    [pull(0.5, 2)],
+    [pull(0.5, 2), pull(0.25, 4)],
+    [pull(0.5, 2), pull(0.25, 4), pull(1, -1)],
+  ]) {
+    const trainer = trainerOf(damsgrad({ eps: 0.25 }));
+    trainer.mix(1, pulls);
+    const sum = pulls.reduce(
+      (total, { share, theirs }) => total + share * (theirs[0] as number),
+      0,
+    );
+    expect([...valuesOf(trainer)]).toEqual([0, 3, -1, 0.25 + sum, 0.25 + sum, 0.25 + sum]);
+  }
+});
+
+test("local steps take gradients of their own after the mixed one", async () => {
+  const batches: number[] = [];
+  const trainer = trainerOf(dpsgd(), 3, batches);
+  void trainer.prepare();
+  await trainer.advance();
+  expect(batches).toEqual([0, 1, 2]);
+  // x − 1 shrinks by 0.9 three times; rounding of a few operations.
+  expect(valuesOf(trainer)[0]).toBeCloseTo(1 - 0.9 ** 3, 14);
+});
