@@ -10,11 +10,7 @@ import type { SwarmProblem } from "./problems.ts";
 import { runSwarm, type SwarmPlan, type SwarmRun } from "./runSwarm.ts";
 import type { Skew } from "./split.ts";
 
-export interface SwarmProtocol
-  extends Pick<
-    SwarmPlan,
-    "localSteps" | "compression" | "consensusStep" | "clip" | "network" | "faults" | "computeMs"
-  > {
+export interface SwarmProtocol extends Pick<SwarmPlan, "localSteps" | "simulation"> {
   readonly problem: SwarmProblem;
   readonly methods: readonly MethodEntry[];
   readonly options: MethodOptions;
@@ -44,7 +40,7 @@ export interface SwarmEntry {
 export interface SwarmComparison {
   readonly problem: Pick<SwarmProblem, "name" | "title" | "metric" | "data">;
   readonly graph: { readonly name: string; readonly peers: number; readonly spectralGap: number };
-  readonly protocol: Omit<SwarmProtocol, "problem" | "methods" | "computeMs" | "network"> & {
+  readonly protocol: Omit<SwarmProtocol, "problem" | "methods"> & {
     readonly methods: readonly string[];
   };
   readonly entries: readonly SwarmEntry[];
@@ -76,7 +72,7 @@ export async function compareSwarm(
   ): Promise<SwarmRun> => {
     const task = opened.start({ seed, phase, peers, skew: protocol.skew });
     const own = phase === "tune" ? tuningRounds : rounds;
-    const { localSteps, compression, consensusStep, clip, network, faults, computeMs } = protocol;
+    const { localSteps, simulation } = protocol;
     const result = await runSwarm(
       task,
       {
@@ -87,12 +83,7 @@ export async function compareSwarm(
         seed,
         points: phase === "tune" ? 1 : protocol.points,
         ...(localSteps !== undefined && { localSteps }),
-        ...(compression !== undefined && { compression }),
-        ...(consensusStep !== undefined && { consensusStep }),
-        ...(clip !== undefined && { clip }),
-        ...(network !== undefined && { network }),
-        ...(faults !== undefined && { faults }),
-        ...(computeMs !== undefined && { computeMs }),
+        ...(simulation !== undefined && { simulation }),
       },
       {
         better: problem.metric.better,
@@ -131,7 +122,7 @@ export async function compareSwarm(
       pValues: { mean: null, worst: null },
     });
   }
-  const { methods: _, problem: __, computeMs: ___, network: ____, ...plain } = protocol;
+  const { methods: _, problem: __, ...plain } = protocol;
   return {
     problem: {
       name: problem.name,

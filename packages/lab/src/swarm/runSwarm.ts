@@ -2,16 +2,19 @@
 
 import type { Leaves } from "@adastra/core";
 import {
-  type Compression,
   createTrainer,
-  type Fault,
   type Method,
   type Mixing,
-  type NetworkOptions,
+  type SimulateOptions,
   simulate,
   type Trainer,
 } from "@adastra/swarm";
 import type { SwarmTask } from "./problems.ts";
+
+/** How peers exchange, and what happens to them and their messages. */
+export type SimulationOptions = Partial<
+  Pick<SimulateOptions, "compression" | "consensusStep" | "clip" | "network" | "faults">
+>;
 
 export interface SwarmPlan {
   readonly method: Method;
@@ -20,12 +23,7 @@ export interface SwarmPlan {
   readonly rounds: number;
   readonly seed: number;
   readonly localSteps?: number;
-  readonly compression?: Compression;
-  readonly consensusStep?: number;
-  readonly clip?: number;
-  readonly network?: NetworkOptions;
-  readonly faults?: readonly Fault[];
-  readonly computeMs?: (peer: number) => number;
+  readonly simulation?: SimulationOptions;
   /** Points of the curve, at least 1. */
   readonly points: number;
 }
@@ -77,13 +75,13 @@ export async function runSwarm(
   plan: SwarmPlan,
   { better, onRound, signal = { aborted: false } }: SwarmWatch,
 ): Promise<SwarmRun> {
-  const { mixing, rounds, seed, learningRate, points, method, localSteps = 1, ...others } = plan;
-  const { compression, consensusStep, clip, network, faults, computeMs } = others;
+  const { mixing, rounds, seed, learningRate, points, method, localSteps = 1, simulation } = plan;
   const { peers } = mixing.graph;
   const trainers: Trainer[] = [];
   const every = Math.max(1, Math.ceil(rounds / points));
   const snapshots: { round: number; params: Leaves; distance: number; loss: number }[] = [];
   const result = await simulate({
+    ...simulation,
     mixing,
     rounds,
     seed,
@@ -115,12 +113,6 @@ export async function runSwarm(
         });
       }
     },
-    ...(compression !== undefined && { compression }),
-    ...(consensusStep !== undefined && { consensusStep }),
-    ...(clip !== undefined && { clip }),
-    ...(network !== undefined && { network }),
-    ...(faults !== undefined && { faults }),
-    ...(computeMs !== undefined && { computeMs }),
   });
   const summaries = result.peers;
   const total = (of: (peer: (typeof summaries)[number]) => number): number =>
