@@ -16,9 +16,12 @@ import { type Compression, decode, encode, requireCompression } from "../protoco
 import type { Message, Peer, Round, Settlement } from "../protocol/message.ts";
 import type { Trainer, Values } from "../train/trainer.ts";
 import type { Transport } from "../transport/transport.ts";
+import { Alarms } from "./alarms.ts";
 import { Deadline, type DeadlineOptions } from "./deadline.ts";
+import { rootMeanSquare, sampledDistance, squaredDistance } from "./distance.ts";
 import { Edge, type Exchange } from "./edge.ts";
-import { clipFactor, squaredDistance } from "./robust.ts";
+import { RetiredArrays } from "./retiredArrays.ts";
+import { clipFactor } from "./robust.ts";
 
 export interface PeerOptions {
   readonly transport: Transport;
@@ -153,11 +156,10 @@ export class PeerLoop {
   /** The values of the round that runs, and whether any of them were sent twice. */
   private mine: Values | undefined;
   private resent = false;
-  /** Arrays of rounds in which every edge counted, oldest first. */
-  private readonly retired: { readonly round: Round; readonly values: Values }[] = [];
+  private readonly arrays = new RetiredArrays();
   /** Exchanges of the past that turned out to count. */
   private readonly waiting: [Edge, Exchange][] = [];
-  private readonly cancels = new Map<string, () => void>();
+  private readonly alarms: Alarms;
 
   constructor(options: PeerOptions) {
     const { transport, timers, trainer, mixing, rounds, session, after = 0 } = options;
@@ -174,6 +176,7 @@ export class PeerLoop {
     this.self = transport.self;
     this.transport = transport;
     this.timers = timers;
+    this.alarms = new Alarms(timers);
     this.trainer = trainer;
     this.rounds = rounds;
     this.deadline = new Deadline(options.deadline);
@@ -214,7 +217,7 @@ export class PeerLoop {
     this.beat();
     if (this.gatherMs > 0) {
       this.state = "gathering";
-      this.set("gather", this.gatherMs, () => this.enter());
+      this.alarms.set("gather", this.gatherMs, () => this.enter());
     } else {
       this.enter();
     }
@@ -223,7 +226,7 @@ export class PeerLoop {
   /** Leaves the gathering once every neighbour has been heard of. */
   private enterWhenGathered(): void {
     if (this.state === "gathering" && this.present().every(({ seen }) => seen)) {
-      this.clear("gather");
+      this.alarms.clear("gather");
       this.enter();
     }
   }
@@ -275,7 +278,7 @@ export class PeerLoop {
         const { ms } = this.deadline;
         const left = this.started + ms - this.timers.now();
         // However long the own gradient took, neighbours get the time of an exchange.
-        this.set("deadline", Math.max(left, ms / 3), () => {
+        this.alarms.set("deadline", Math.max(left, ms / 3), () => {
           this.overdue = true;
           this.closeWhenOver();
         });
@@ -289,7 +292,9 @@ export class PeerLoop {
 
   /** Sends this peer's values of the round, and takes those that came early. */
   private offer(): void {
-    const values = this.snapshot(this.reusable());
+    const values = this.snapshot(
+      this.arrays.take(Math.min(...this.present().map(({ mixed }) => mixed))),
+    );
     this.mine = values;
     this.resent = false;
     const { compression } = this.options;
@@ -325,17 +330,6 @@ export class PeerLoop {
       into ?? (dtype === "float64" ? new Float64Array(length) : new Float32Array(length));
     this.trainer.read(values);
     return values;
-  }
-
-  /**
-   * The array of an earlier round that nobody reads any more: every neighbour had it whole, and has sent values since it
-   * mixed them. Fresh memory is dear.
-   */
-  private reusable(): Values | undefined {
-    const [oldest] = this.retired;
-    const isFree =
-      oldest !== undefined && this.present().every(({ mixed }) => mixed >= oldest.round);
-    return isFree ? this.retired.shift()?.values : undefined;
   }
 
   private receive(from: Peer, message: Message): void {
@@ -374,7 +368,7 @@ export class PeerLoop {
         this.answerFetch(from);
         break;
       case "snapshot":
-        this.adopt(message.round, decode(message.payload));
+        this.adopt(message);
         break;
       case "leave":
         neighbor.left = true;
@@ -407,7 +401,7 @@ export class PeerLoop {
 
   /** Asks neighbours again, less and less often, while a round takes longer than usual: a message may have been lost. */
   private nudge(afterMs: number): void {
-    this.set("nudge", afterMs, () => {
+    this.alarms.set("nudge", afterMs, () => {
       for (const { edge, awaited, round } of this.present()) {
         if (awaited && edge.round > 0 && !edge.agreed && round <= this.round) {
           const { holds } = edge;
@@ -487,15 +481,15 @@ export class PeerLoop {
     if (present.length === 0 || present.some(({ awaited }) => awaited) || left <= 0) {
       return false;
     }
-    this.set("pace", left, () => this.closeWhenOver());
+    this.alarms.set("pace", left, () => this.closeWhenOver());
     return true;
   }
 
   private close(complete: boolean): void {
     this.open = false;
-    this.clear("deadline");
-    this.clear("nudge");
-    this.clear("pace");
+    this.alarms.clear("deadline");
+    this.alarms.clear("nudge");
+    this.alarms.clear("pace");
     const counts = { mixed: 0, dropped: 0, unknown: 0 };
     const agreed: [Edge, Exchange][] = [];
     for (const neighbor of this.neighbors.values()) {
@@ -513,17 +507,12 @@ export class PeerLoop {
         neighbor.awaited = false;
       }
     }
-    // Copies that an edge keeps of a round are not reused.
-    const keeps = typeof this.options.compression === "object";
-    if (
-      this.mine !== undefined &&
-      !keeps &&
-      !this.resent &&
-      agreed.length === this.neighbors.size
-    ) {
-      this.retired.push({ round: this.round, values: this.mine });
+    // Copies that an edge keeps of a round are not used again, nor what may still be on its way.
+    const isWhole = !this.resent && agreed.length === this.neighbors.size;
+    if (this.mine !== undefined && isWhole && typeof this.options.compression === "string") {
+      this.arrays.retire(this.round, this.mine);
     } else {
-      this.retired.length = 0;
+      this.arrays.forget();
     }
     if (complete && agreed.length > 0) {
       this.deadline.observe(this.timers.now() - this.started);
@@ -623,14 +612,14 @@ export class PeerLoop {
         this.closeWhenOver();
       }
     }
-    this.set("beat", this.options.heartbeatMs, () => this.beat());
+    this.alarms.set("beat", this.options.heartbeatMs, () => this.beat());
   }
 
   private fetch(): void {
     for (const peer of this.neighbors.keys()) {
       this.transport.send(peer, { kind: "fetch" });
     }
-    this.set("fetch", this.options.heartbeatMs, () => this.fetch());
+    this.alarms.set("fetch", this.options.heartbeatMs, () => this.fetch());
   }
 
   private answerFetch(from: Peer): void {
@@ -641,11 +630,12 @@ export class PeerLoop {
     this.transport.send(from, { kind: "snapshot", round: this.round, payload });
   }
 
-  private adopt(round: Round, values: Values): void {
-    if (this.state === "fetching") {
-      this.clear("fetch");
+  /** Takes what it asked for: values in full, for it holds none that they could change. */
+  private adopt({ round, payload }: Extract<Message, { kind: "snapshot" }>): void {
+    if (this.state === "fetching" && payload.form !== "sparse") {
+      this.alarms.clear("fetch");
       this.fetches = false;
-      this.trainer.adopt(values);
+      this.trainer.adopt(decode(payload));
       this.round = round;
       this.state = "running";
       this.begin();
@@ -657,7 +647,7 @@ export class PeerLoop {
     this.state = "lingering";
     this.mixLate();
     this.beat();
-    this.set("linger", this.options.lingerMs, () => this.end());
+    this.alarms.set("linger", this.options.lingerMs, () => this.end());
   }
 
   private end(error?: unknown): void {
@@ -665,9 +655,7 @@ export class PeerLoop {
       return;
     }
     this.state = "ended";
-    for (const name of this.cancels.keys()) {
-      this.clear(name);
-    }
+    this.alarms.clearAll();
     for (const [peer, { left }] of this.neighbors) {
       if (!left) {
         this.transport.send(peer, { kind: "leave" });
@@ -675,39 +663,4 @@ export class PeerLoop {
     }
     this.onEnd(error);
   }
-
-  private set(name: string, ms: number, then: () => void): void {
-    this.clear(name);
-    this.cancels.set(
-      name,
-      this.timers.after(ms, () => {
-        this.cancels.delete(name);
-        then();
-      }),
-    );
-  }
-
-  private clear(name: string): void {
-    this.cancels.get(name)?.();
-    this.cancels.delete(name);
-  }
-}
-
-/** Parameters that distances are estimated from. */
-const SAMPLE = 1024;
-
-/** ‖b − a‖/√n of x, from every k-th parameter. */
-function sampledDistance(a: Values, b: Values, parameters: number): number {
-  const stride = Math.ceil(parameters / SAMPLE);
-  let [sum, count] = [0, 0];
-  for (let i = 0; i < parameters; i += stride) {
-    const difference = (b[i] as number) - (a[i] as number);
-    sum += difference * difference;
-    count += 1;
-  }
-  return Math.sqrt(sum / count);
-}
-
-function rootMeanSquare(values: readonly number[]): number {
-  return Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / values.length);
 }

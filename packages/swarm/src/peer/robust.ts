@@ -8,20 +8,8 @@
  * @see He, Karimireddy & Jaggi 2022, "Byzantine-robust decentralized learning via ClippedGossip", https://arxiv.org/abs/2202.01545
  */
 
-import type { Values } from "../train/trainer.ts";
-
 /** The share of the difference that is mixed: `share`, or less where w‖x̃ⱼ − x̃ᵢ‖ would be above τ. */
 export function clipFactor(share: number, squaredDistance: number, limit: number): number {
   const change = share * Math.sqrt(squaredDistance);
   return change <= limit ? share : (share * limit) / change;
-}
-
-/** ‖b − a‖² of `length` numbers from `from` on. */
-export function squaredDistance(a: Values, b: Values, from: number, length: number): number {
-  let sum = 0;
-  for (let i = from; i < from + length; i++) {
-    const difference = (b[i] as number) - (a[i] as number);
-    sum += difference * difference;
-  }
-  return sum;
 }

@@ -127,6 +127,32 @@ describe("a liar", () => {
     return Math.max(...honest.flatMap((peer) => vectorOf(trainers[peer]!, "p").map(Math.abs)));
   };
 
+  test("ends nobody by a snapshot that nobody asked for, nor one of changes to nothing", async () => {
+    const snapshot = (_from: number, message: Message): Message =>
+      message.kind === "have" || message.kind === "snapshot"
+        ? {
+            kind: "snapshot",
+            round: 150,
+            payload: {
+              form: "sparse",
+              base: 1,
+              length: 6,
+              indices: new Uint32Array(0),
+              values: new Float32Array(0),
+            },
+          }
+        : message;
+    const { peers } = await runTest({
+      mixing,
+      method: dpsgd(),
+      rounds: 50,
+      network: { lie: (from, message) => (from === 0 ? snapshot(from, message) : message) },
+      faults: [{ kind: "crash", peer: 1, atMs: 100, forMs: 50, returns: "neighbor" }],
+    });
+    // Peer 1 has another neighbour to take values from.
+    expect(peers.map(({ rounds: taken }) => taken > 20)).toEqual(peers.map(() => true));
+  });
+
   test("moves everybody as far as it likes without clipping, and little with it", async () => {
     expect(await far()).toBeGreaterThan(500);
     // It pushes by 0.02 a round against gradients of size 0.05.
