@@ -38,8 +38,8 @@ export {
   toMatrix,
 } from "./mixing/mixing.ts";
 export type { DeadlineOptions } from "./peer/deadline.ts";
-export type { Compute, PeerOptions, RoundReport } from "./peer/peer.ts";
 export { PeerLoop } from "./peer/peer.ts";
+export type { Compute, PeerOptions, RoundReport } from "./peer/peerOptions.ts";
 export type { Compression } from "./protocol/compression.ts";
 export { type Layout, layoutId } from "./protocol/layout.ts";
 export type { Message, Payload, Peer, Round, Settlement } from "./protocol/message.ts";

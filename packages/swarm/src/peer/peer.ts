@@ -11,106 +11,24 @@
 
 import type { Clock } from "@adastra/core";
 import type { Timers } from "../clock.ts";
-import type { Mixing } from "../mixing/mixing.ts";
-import { type Compression, decode, encode, requireCompression } from "../protocol/compression.ts";
+import { decode, encode, requireCompression } from "../protocol/compression.ts";
 import type { Message, Peer, Round, Settlement } from "../protocol/message.ts";
 import type { Trainer, Values } from "../train/trainer.ts";
 import type { Transport } from "../transport/transport.ts";
 import { Alarms } from "./alarms.ts";
-import { Deadline, type DeadlineOptions } from "./deadline.ts";
+import { Deadline } from "./deadline.ts";
 import { rootMeanSquare, sampledDistance, squaredDistance } from "./distance.ts";
 import { Edge, type Exchange } from "./edge.ts";
+import { Neighbor } from "./neighbor.ts";
+import type { Compute, PeerOptions, RoundReport } from "./peerOptions.ts";
 import { RetiredArrays } from "./retiredArrays.ts";
 import { clipFactor } from "./robust.ts";
-
-export interface PeerOptions {
-  readonly transport: Transport;
-  readonly timers: Timers;
-  readonly trainer: Trainer;
-  readonly mixing: Mixing;
-  /** The last round. */
-  readonly rounds: Round;
-  /** Told apart from this peer's earlier sessions; drawn at random. */
-  readonly session: number;
-  /** The round to go on from, as a checkpoint has it; default 0. */
-  readonly after?: Round;
-  /**
-   * Takes values and round from a neighbour before it begins, for a peer that returns without its own; `"behind"`: only where
-   * its neighbours turn out to be at a later round than their first ones.
-   */
-  readonly fetch?: boolean | "behind";
-  /** How long to wait for all neighbours before the first round, default 0 ms. */
-  readonly gatherMs?: number;
-  readonly compression?: Compression;
-  /** γ in (0, 1]: the share of what mixing would do; default 1, below it for topK. */
-  readonly consensusStep?: number;
-  /** τ: the largest change by one neighbour in one round, as a norm of each vector; default no limit. */
-  readonly clip?: number;
-  readonly deadline?: DeadlineOptions;
-  /** Between two signs of life, default 1000 ms. */
-  readonly heartbeatMs?: number;
-  /** Rounds that a neighbour may miss in a row before it is not awaited, default 2. */
-  readonly misses?: number;
-  /** How long a finished peer stays to answer neighbours, default 500 ms. */
-  readonly lingerMs?: number;
-  /** Called after every round. */
-  readonly onRound?: (report: RoundReport) => void;
-  /** Called once, when the last round is over or the loop failed. */
-  readonly onEnd?: (error?: unknown) => void;
-  /** Runs a piece of a peer's work; the simulator gives it virtual time. Default: at once. */
-  readonly compute?: Compute;
-}
-
-/** Runs `work`, and then `then` once it is done. */
-export type Compute = (
-  work: () => Promise<void> | void,
-  then: () => void,
-  fail: (error: unknown) => void,
-) => void;
-
-export interface RoundReport {
-  readonly peer: Peer;
-  readonly round: Round;
-  /** Loss of the round's gradient. */
-  readonly loss: number;
-  /** From the start of the round to its end. */
-  readonly ms: number;
-  /** Edges of the round by how they ended; `late` counts earlier rounds that turned out to count. */
-  readonly mixed: number;
-  readonly dropped: number;
-  readonly unknown: number;
-  readonly late: number;
-  /** ‖x̃ⱼ − x̃ᵢ‖/√n over the neighbours mixed, of a sample of the parameters: how far they are apart; NaN where none was. */
-  readonly distance: number;
-  /** Neighbours that are awaited. */
-  readonly awaited: number;
-}
 
 /** Rounds behind its neighbours that make a peer slow, or one that was away. */
 const MUCH_BEHIND = 3;
 
 /** Before it asks again, a peer waits so long at least. */
 const LEAST_NUDGE_MS = 5;
-
-/** What is known of a neighbour. */
-interface Neighbor {
-  readonly edge: Edge;
-  /** When it was last heard of. */
-  heard: number;
-  /** Whether it was ever heard of. */
-  seen: boolean;
-  awaited: boolean;
-  missed: number;
-  /** The latest round it was seen at. */
-  round: Round;
-  /** Values of a round that this peer has not begun. */
-  early: Extract<Message, { kind: "values" }> | undefined;
-  left: boolean;
-  /** What it was sent of the round that runs. */
-  sent: Extract<Message, { kind: "values" }> | undefined;
-  /** The last round that it said it had mixed when it sent values. */
-  mixed: Round;
-}
 
 const atOnce: Compute = (work, then, fail) => {
   try {
@@ -189,18 +107,7 @@ export class PeerLoop {
     this.neighbors = new Map(
       (mixing.graph.neighbors[this.self] ?? []).map((peer, k) => [
         peer,
-        {
-          edge: new Edge(peer, shares[k] as number, session, keepBases),
-          heard: timers.now(),
-          seen: false,
-          awaited: true,
-          missed: 0,
-          round: 0,
-          early: undefined,
-          left: false,
-          sent: undefined,
-          mixed: 0,
-        },
+        new Neighbor(new Edge(peer, shares[k] as number, session, keepBases), timers.now()),
       ]),
     );
     this.fetches = options.fetch ?? false;
@@ -304,7 +211,8 @@ export class PeerLoop {
     this.open = true;
     for (const neighbor of this.neighbors.values()) {
       const { edge, left, awaited } = neighbor;
-      if (left || (!awaited && !this.isPresent(edge.neighbor))) {
+      const isSilent = neighbor.isSilent(this.timers.now(), this.options.heartbeatMs);
+      if (left || (!awaited && isSilent)) {
         continue;
       }
       const payload = shared ?? encode(values, compression, edge.bases?.mine);
@@ -337,11 +245,10 @@ export class PeerLoop {
     if (neighbor === undefined || this.state === "ended") {
       return;
     }
-    neighbor.heard = this.timers.now();
-    neighbor.seen = true;
+    neighbor.hear(this.timers.now());
     switch (message.kind) {
       case "values":
-        this.seenAt(neighbor, message.round);
+        neighbor.seenAt(message.round, this.round);
         neighbor.mixed = Math.max(neighbor.mixed, message.settled.mixed);
         this.settle(neighbor, message.settled);
         this.closeWhenOver();
@@ -359,7 +266,7 @@ export class PeerLoop {
         this.answer(from, neighbor, message);
         break;
       case "beat":
-        this.seenAt(neighbor, message.round);
+        neighbor.seenAt(message.round, this.round);
         this.settle(neighbor, message.settled);
         this.closeWhenOver();
         this.enterWhenGathered();
@@ -371,9 +278,7 @@ export class PeerLoop {
         this.adopt(message);
         break;
       case "leave":
-        neighbor.left = true;
-        neighbor.awaited = false;
-        neighbor.edge.forget();
+        neighbor.leave();
         this.closeWhenOver();
         break;
       default:
@@ -415,12 +320,12 @@ export class PeerLoop {
   /** Says again what a neighbour may have missed. */
   private answer(
     from: Peer,
-    { edge, sent }: Neighbor,
+    neighbor: Neighbor,
     { round, holds }: Extract<Message, { kind: "want" }>,
   ): void {
+    const { edge, sent } = neighbor;
     if (round !== edge.round) {
-      const settled = { ...edge.settlement };
-      this.transport.send(from, { kind: "beat", round: this.round, settled });
+      this.sendBeat(neighbor);
       return;
     }
     if (holds) {
@@ -502,10 +407,7 @@ export class PeerLoop {
       if (exchange !== undefined) {
         agreed.push([edge, exchange]);
       }
-      neighbor.missed = outcome === "mixed" ? 0 : neighbor.missed + 1;
-      if (neighbor.missed >= this.options.misses) {
-        neighbor.awaited = false;
-      }
+      neighbor.tookPart(outcome === "mixed", this.options.misses);
     }
     // Copies that an edge keeps of a round are not used again, nor what may still be on its way.
     const isWhole = !this.resent && agreed.length === this.neighbors.size;
@@ -564,50 +466,30 @@ export class PeerLoop {
   private found(peer: Peer): void {
     const neighbor = this.neighbors.get(peer);
     if (neighbor !== undefined) {
-      neighbor.heard = this.timers.now();
-      neighbor.missed = 0;
-      neighbor.awaited = !neighbor.left;
-      const settled = { ...neighbor.edge.settlement };
-      this.transport.send(peer, { kind: "beat", round: this.round, settled });
-    }
-  }
-
-  /** A neighbour that keeps up is awaited again. */
-  private seenAt(neighbor: Neighbor, round: Round): void {
-    neighbor.round = Math.max(neighbor.round, round);
-    if (!neighbor.awaited && !neighbor.left && round >= this.round) {
-      neighbor.awaited = true;
-      neighbor.missed = 0;
+      neighbor.found(this.timers.now());
+      this.sendBeat(neighbor);
     }
   }
 
   private lost(peer: Peer): void {
-    const neighbor = this.neighbors.get(peer);
-    if (neighbor !== undefined) {
-      neighbor.awaited = false;
-      neighbor.heard = Number.NEGATIVE_INFINITY;
-      this.closeWhenOver();
-    }
+    this.neighbors.get(peer)?.lose();
+    this.closeWhenOver();
+  }
+
+  private sendBeat({ edge }: Neighbor): void {
+    const settled = { ...edge.settlement };
+    this.transport.send(edge.neighbor, { kind: "beat", round: this.round, settled });
   }
 
   private present(): Neighbor[] {
     return [...this.neighbors.values()].filter(({ left }) => !left);
   }
 
-  private isPresent(peer: Peer): boolean {
-    return (
-      this.timers.now() - (this.neighbors.get(peer)?.heard ?? 0) < 3 * this.options.heartbeatMs
-    );
-  }
-
   /** A sign of life to everybody, and to those that fell silent no waiting. */
   private beat(): void {
-    for (const [peer, neighbor] of this.neighbors) {
-      if (!neighbor.left) {
-        const settled = { ...neighbor.edge.settlement };
-        this.transport.send(peer, { kind: "beat", round: this.round, settled });
-      }
-      if (neighbor.awaited && !this.isPresent(peer)) {
+    for (const neighbor of this.present()) {
+      this.sendBeat(neighbor);
+      if (neighbor.awaited && neighbor.isSilent(this.timers.now(), this.options.heartbeatMs)) {
         neighbor.awaited = false;
         this.closeWhenOver();
       }

@@ -2,7 +2,8 @@
 
 import { mulberry32, type OptimizerState, type Random } from "@adastra/core";
 import type { Mixing } from "../mixing/mixing.ts";
-import { PeerLoop, type PeerOptions, type RoundReport } from "../peer/peer.ts";
+import { PeerLoop } from "../peer/peer.ts";
+import type { PeerOptions, RoundReport } from "../peer/peerOptions.ts";
 import type { Peer, Round } from "../protocol/message.ts";
 import type { Trainer } from "../train/trainer.ts";
 import { Life } from "./life.ts";
