@@ -2,15 +2,27 @@
  * How long does the gradient of a model take, against PyTorch on as many threads?
  *
  * Each model and number of threads on its own: our gradient is compared with each peer's, every leaf of it, and
- * then all are timed in one interleaved run, our gradient with an optimizer's step beside it.
+ * then all are timed in one interleaved run, a whole training step of ours beside them.
  */
 
-import { adashift, type Clock, compileOptimizer, type Leaves } from "@adastra/core";
-import { type BackendName, type CompiledGradient, compile } from "@adastra/engine";
+import {
+  adashift,
+  type Clock,
+  compileOptimizer,
+  type Leaves,
+  mulberry32,
+  type Random,
+} from "@adastra/core";
+import {
+  type BackendName,
+  type BatchArrays,
+  type CompiledGradient,
+  compile,
+} from "@adastra/engine";
 import { checkOutputs, type OutputCheck } from "../compareOutputs.ts";
 import type { Stamp } from "../environment.ts";
 import { breathe, type Contestant, interleave } from "../interleave.ts";
-import { createModel, type GradientModel, type ModelName } from "./models.ts";
+import { createModel, DATA_BATCHES, type GradientModel, type ModelName } from "./models.ts";
 import {
   type GradientBenchResult,
   type GradientRow,
@@ -57,6 +69,8 @@ export interface GradientWorld {
 const WARM_RUNS = 150;
 const WARM_MS = 1000;
 const WARMUPS = 2;
+/** Runs shorter than this are repeated: in training a gradient follows one of its own kind, not those of its peers. */
+const SHORTEST_MS = 20;
 /** A peer whose one gradient takes longer is left out, and said to. */
 const LONGEST_MS = 4000;
 /** One that takes longer than this takes part in three rounds. */
@@ -91,7 +105,10 @@ export async function benchGradient(
 
 interface Bound {
   readonly key: RowKey;
-  readonly contestant: Contestant;
+  readonly name: string;
+  /** Takes so many gradients in a row and says how many milliseconds one took. */
+  readonly run: (repeats: number) => Promise<number>;
+  readonly rounds?: number;
   readonly close: () => void | Promise<void>;
 }
 
@@ -107,7 +124,7 @@ async function measure(
   onProgress(0, "compiling");
   const ours = await bindOurs(model, threads, "cpu", clock);
   const bound: Bound[] = [
-    own("adastra", `Adastra, ${threads} thread(s)`, ours, () => undefined, clock),
+    own("adastra", `Adastra, ${threads} thread(s)`, ours, clock),
     await withStep(model, threads, clock),
   ];
   const checks: OutputCheck[] = [];
@@ -120,24 +137,24 @@ async function measure(
         leftOut.push({ name: peer, reason: outcome.reason });
         continue;
       }
-      bound.push(outcome.bound);
-      checks.push(...compare(model, outcome.bound.contestant.name, ours, outcome));
+      bound.push(outcome.bound, ...(outcome.step === undefined ? [] : [outcome.step]));
+      checks.push(...compare(model, outcome.bound.name, ours, outcome));
       await breathe();
     }
-    for (const { contestant } of bound) {
-      onProgress(0.2, `warming up ${contestant.name}`);
-      await warmUp(contestant);
+    const contestants: (Contestant & { readonly key: RowKey; readonly repeats: number })[] = [];
+    for (const { key, name, run, rounds } of bound) {
+      onProgress(0.2, `warming up ${name}`);
+      const repeats = Math.max(1, Math.round(SHORTEST_MS / (await warmUp(run))));
+      const own = rounds === undefined ? {} : { rounds };
+      contestants.push({ key, name, repeats, run: () => run(repeats), ...own });
     }
     onProgress(0.3, "timing");
-    const timings = await interleave(
-      bound.map(({ contestant }) => contestant),
-      {
-        rounds: plan.rounds,
-        warmups: WARMUPS,
-        ...(signal !== undefined && { signal }),
-        onRound: (done) => onProgress(0.3 + (0.7 * done) / plan.rounds, `round ${done}`),
-      },
-    );
+    const timings = await interleave(contestants, {
+      rounds: plan.rounds,
+      warmups: WARMUPS,
+      ...(signal !== undefined && { signal }),
+      onRound: (done) => onProgress(0.3 + (0.7 * done) / plan.rounds, `round ${done}`),
+    });
     const { nodes = 0, traceMs = 0, lowerMs = 0, sessionMs = 0 } = ours.compiled.report;
     return {
       name: model.name,
@@ -147,8 +164,10 @@ async function measure(
       compile: { nodes, traceMs, lowerMs, sessionMs },
       checks,
       rows: timings.map((timing): GradientRow => {
-        const { key } = bound.find(({ contestant }) => contestant.name === timing.name) as Bound;
-        return { key, ...timing };
+        const { key, repeats } = contestants.find(
+          ({ name }) => name === timing.name,
+        ) as (typeof contestants)[number];
+        return { key, ...timing, repeats };
       }),
       leftOut,
       complete: !(signal?.aborted ?? false),
@@ -192,45 +211,73 @@ async function bindOurs(
   };
 }
 
-function own(key: RowKey, name: string, ours: Ours, step: () => void, clock: Clock): Bound {
+function own(key: RowKey, name: string, ours: Ours, clock: Clock): Bound {
   return {
     key,
+    name,
+    run: (repeats) => timeEach(clock, repeats, () => ours.run()),
     close: () => ours.compiled.dispose(),
-    contestant: {
-      name,
-      run: async () => {
-        const started = clock.now();
-        await ours.run();
-        step();
-        return clock.now() - started;
-      },
-    },
   };
 }
 
-/** A training step: the gradient into the optimizer's arena, and AdaShift's step over it. */
+/** A training step: rows drawn into a batch, their gradient into the optimizer's arena, and AdaShift's step over it. */
 async function withStep(model: GradientModel, threads: number, clock: Clock): Promise<Bound> {
   const optimizer = compileOptimizer(adashift(), { params: model.params, learningRate: 1e-4 });
   const state = copyOf(model.state);
   const { batch, loss } = model;
   const compiled = await compile(loss, { params: model.params, example: batch, state, threads });
+  const draw = drawing(batch, mulberry32(4));
+  const step = async (): Promise<void> => {
+    await compiled.run(draw(), optimizer.params, optimizer.gradients);
+    optimizer.step();
+  };
   return {
     key: "adastra-step",
+    name: `Adastra with data and AdaShift's step, ${threads} thread(s)`,
+    run: (repeats) => timeEach(clock, repeats, step),
     close: () => compiled.dispose(),
-    contestant: {
-      name: `Adastra with AdaShift's step, ${threads} thread(s)`,
-      run: async () => {
-        const started = clock.now();
-        await compiled.run(batch, optimizer.params, optimizer.gradients);
-        optimizer.step();
-        return clock.now() - started;
-      },
-    },
   };
+}
+
+/** Copies rows of data into a batch, drawn at random. */
+function drawing(batch: BatchArrays, random: Random): () => BatchArrays {
+  const arrays = Object.values(batch).map(({ shape: [rows = 1], data: to }) => ({
+    to,
+    size: to.length / rows,
+    data: concatenate(to, DATA_BATCHES),
+  }));
+  const rows = Math.min(...Object.values(batch).map(({ shape }) => shape[0] ?? 1));
+  return () => {
+    for (let row = 0; row < rows; row++) {
+      const from = random.integer(rows * DATA_BATCHES);
+      for (const { data, to, size } of arrays) {
+        to.set(data.subarray(from * size, (from + 1) * size), row * size);
+      }
+    }
+    return batch;
+  };
+}
+
+function concatenate(part: BatchArrays[string]["data"], times: number): typeof part {
+  const whole = new (part.constructor as Float32ArrayConstructor)(part.length * times);
+  for (let i = 0; i < times; i++) {
+    whole.set(part, i * part.length);
+  }
+  return whole;
+}
+
+async function timeEach(clock: Clock, repeats: number, work: () => Promise<void>): Promise<number> {
+  const started = clock.now();
+  for (let i = 0; i < repeats; i++) {
+    await work();
+  }
+  return (clock.now() - started) / repeats;
 }
 
 interface Answer {
   readonly bound: Bound;
+  /** Its own training step. */
+  readonly step?: Bound;
   readonly loss: number;
   readonly gradients: Readonly<Record<string, ArrayLike<number>>>;
 }
@@ -257,8 +304,10 @@ async function bindPeer(
           gradients: tfjs.gradients,
           bound: {
             key: "tfjs",
+            name: tfjs.name,
+            run: (repeats) => tfjs.run(repeats),
             close: () => tfjs.close(),
-            contestant: { name: tfjs.name, run: () => tfjs.run(), ...share(tfjs.ms, rounds) },
+            ...share(tfjs.ms, rounds),
           },
         });
   }
@@ -269,12 +318,11 @@ async function bindPeer(
     await jax.compiled.dispose();
     return slow;
   }
-  const bound = own("jax-js", "jax-js, wasm, jitted", jax, () => undefined, clock);
-  const contestant = { ...bound.contestant, ...share(ms, rounds) };
+  const bound = own("jax-js", "jax-js, wasm, jitted", jax, clock);
   return {
     loss: jax.loss,
     gradients: dataOf(jax.gradients),
-    bound: { ...bound, contestant },
+    bound: { ...bound, ...share(ms, rounds) },
   };
 }
 
@@ -294,17 +342,29 @@ async function bindTorch(
     gradients,
     bound: {
       key: "torch",
+      name: `${torch.name}, ${threads} thread(s)`,
+      run: (repeats) => torch.time(repeats),
       close: () => peer.close(),
-      contestant: { name: `${torch.name}, ${threads} thread(s)`, run: () => torch.time() },
+    },
+    step: {
+      key: "torch-step",
+      name: `${torch.name} with data and fused Adam's step, ${threads} thread(s)`,
+      run: (repeats) => torch.timeStep(repeats),
+      close: () => undefined,
     },
   };
 }
 
-async function warmUp(contestant: Contestant): Promise<void> {
+/** Returns the milliseconds of one gradient. */
+async function warmUp(run: Bound["run"]): Promise<number> {
+  let ms = Number.POSITIVE_INFINITY;
   for (let runs = 0, spent = 0; runs < WARM_RUNS && spent < WARM_MS; runs++) {
-    spent += await contestant.run();
+    const took = await run(1);
+    ms = Math.min(ms, took);
+    spent += took;
     await breathe();
   }
+  return ms;
 }
 
 function tooSlow(ms: number): { readonly reason: string } | undefined {

@@ -44,7 +44,7 @@ function renderModel(model: ModelResult): string[] {
         ms(row.medianMs),
         row.spread.toFixed(2),
         ours === undefined ? "" : (row.medianMs / ours.medianMs).toFixed(2),
-        String(row.rounds),
+        row.repeats === 1 ? String(row.rounds) : `${row.rounds} x ${row.repeats}`,
       ]),
     ]).map((line) => `  ${line}`),
     ...leftOut.map(({ name: peer, reason }) => `  left out: ${peer}: ${reason}`),

@@ -5,6 +5,9 @@ import { type BatchArrays, type Mode, nn, type Value } from "@adastra/engine";
 
 export type ModelName = "mlp" | "lenet" | "resnet" | "transformer" | "gru";
 
+/** What a training step draws its rows from, in batches. */
+export const DATA_BATCHES = 16;
+
 /** A loss, and everything its gradient is taken of. */
 export interface GradientModel {
   readonly name: ModelName;

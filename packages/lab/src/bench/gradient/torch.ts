@@ -1,14 +1,15 @@
 /** The same models in PyTorch's own layers, their weights copied from ours. */
 
 import { type PythonPeer, startPython } from "../python.ts";
-import type { GradientModel } from "./models.ts";
+import { DATA_BATCHES, type GradientModel } from "./models.ts";
 
 /**
  * Answers `bind {model, params, batch}` (arrays in base64), `gradient` with the loss and every gradient, and
- * `time` with the milliseconds of one. PyTorch keeps dense kernels as [out, in]: `T` marks what is turned.
+ * `time n` with the milliseconds of one of
+ * n, `step n` with those of a training step: rows drawn, gradient and the fused Adam. PyTorch keeps dense kernels as [out, in]: `T` marks what is turned.
  */
 const PROGRAM = (threads: number): string => `
-import base64, json, sys, time
+import base64, copy, json, sys, time
 try:
     import torch
 except ImportError:
@@ -108,6 +109,12 @@ def gradient():
     z = model(x)
     loss = F.cross_entropy(z.reshape(-1, z.shape[-1]), y.reshape(-1))
     return loss, torch.autograd.grad(loss, weights)
+def step():
+    drawn = torch.randint(len(rows[0]), (len(x),))
+    z = trained(rows[0][drawn])
+    adam.zero_grad()
+    F.cross_entropy(z.reshape(-1, z.shape[-1]), rows[1][drawn].reshape(-1)).backward()
+    adam.step()
 for line in sys.stdin:
     word, _, rest = line.partition(" ")
     if word.strip() == "bind":
@@ -122,6 +129,9 @@ for line in sys.stdin:
                 value = array(given["params"][path.split(" ")[0]])
                 weight.copy_(value.T if path.endswith(" T") else value)
         x, y = array(given["batch"]["x"]), array(given["batch"]["y"])
+        rows = (torch.cat([x] * ${DATA_BATCHES}), torch.cat([y] * ${DATA_BATCHES}))
+        trained = copy.deepcopy(model).train()
+        adam = torch.optim.Adam(trained.parameters(), lr=1e-4, fused=True)
         print("bound")
     elif word.strip() == "gradient":
         loss, grads = gradient()
@@ -130,8 +140,14 @@ for line in sys.stdin:
             g = g.T.contiguous() if path.endswith(" T") else g.contiguous()
             answer[path.split(" ")[0]] = base64.b64encode(g.numpy().tobytes()).decode()
         print(json.dumps({"loss": loss.item(), "gradients": answer}))
+    elif word.strip() == "step":
+        repeats = int(rest); t = time.perf_counter()
+        for _ in range(repeats): step()
+        print((time.perf_counter() - t) * 1e3 / repeats)
     else:
-        t = time.perf_counter(); gradient(); print((time.perf_counter() - t) * 1e3)
+        repeats = int(rest); t = time.perf_counter()
+        for _ in range(repeats): gradient()
+        print((time.perf_counter() - t) * 1e3 / repeats)
 `;
 
 export interface TorchGradient {
@@ -142,8 +158,10 @@ export interface TorchGradient {
 export interface TorchModel {
   readonly name: string;
   gradient(): Promise<TorchGradient>;
-  /** Milliseconds of one gradient. */
-  time(): Promise<number>;
+  /** Milliseconds of one gradient, of `repeats` in a row. */
+  time(repeats: number): Promise<number>;
+  /** Milliseconds of one training step, of `repeats` in a row. */
+  timeStep(repeats: number): Promise<number>;
 }
 
 export interface TorchPeer {
@@ -189,7 +207,8 @@ export async function openTorch(
       }
       return {
         name: `PyTorch ${peer.banner}`,
-        time: async () => Number(await peer.ask("time")),
+        time: async (repeats) => Number(await peer.ask(`time ${repeats}`)),
+        timeStep: async (repeats) => Number(await peer.ask(`step ${repeats}`)),
         gradient: async () => {
           const { loss, gradients } = JSON.parse(await peer.ask("gradient")) as {
             loss: number;
