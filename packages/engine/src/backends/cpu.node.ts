@@ -18,6 +18,13 @@ import { orOutOfMemory } from "./memory.ts";
 
 export type NodeProvider = "cpu" | "webgpu";
 
+/**
+ * Threads spin between the nodes of a run, where sleeping costs more than the node (LeNet 0.90, transformer 0.86, GRU 0.85,
+ * MLP 0.88 of the time on two threads), and not between runs, where they would take the core from whoever else runs:
+ * the optimizer, another worker.
+ */
+const SPINNING = { intra_op: { allow_spinning: "1" }, force_spinning_stop: "1" };
+
 /** @throws Error saying what to install where the native binding is not there, RangeError where memory does not suffice. */
 export async function createNodeExecutable(
   graph: Graph,
@@ -31,8 +38,7 @@ export async function createNodeExecutable(
     interOpNumThreads: 1,
     logSeverityLevel: 3,
     enableCpuMemArena: true,
-    // Idle threads that spin take the core from whoever else runs: the optimizer, another worker.
-    ...(threads > 1 ? { extra: { session: { intra_op: { allow_spinning: "0" } } } } : {}),
+    ...(threads > 1 ? { extra: { session: SPINNING } } : {}),
   });
   const session = await orOutOfMemory("compile", create);
   const inputs = graph.inputs.map((port) => tensorCache(port, ort));
