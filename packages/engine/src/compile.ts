@@ -13,6 +13,7 @@ import {
 import type { InputData } from "./backends/executable.ts";
 import { findOrigin } from "./diagnose.ts";
 import { type BackendName, type CompileReport, prepare } from "./prepare.ts";
+import { partOfInputs, partOfRows, requireMeanOfRows, requireReplicas } from "./replicas.ts";
 import {
   type BatchArrays,
   type InputSlot,
@@ -47,6 +48,13 @@ export interface CompileOptions<P, B> {
   readonly backend?: BackendName | "auto";
   /** Threads of `"cpu"` and `"wasm"`, at least 1; default 1. In a page more need cross-origin isolation. */
   readonly threads?: number;
+  /**
+   * Copies of the graph, each on its part of a batch's rows: one on the calling thread, the others in worker threads; default
+   * 1, above it on `"cpu"` in Node. Loss, aux scalars, gradients and state are the means of the copies', so the loss must be a
+   * mean over rows, which the first run checks. Batch norm sees the rows of its copy, as data-parallel training has it;
+   * dropout draws the same mask in each. Where cores are free, copies scale and `threads` hardly do.
+   */
+  readonly replicas?: number;
   /** URL of the folder with onnxruntime-web's files, where its modules do not find them. */
   readonly assets?: string;
   /** Run all of it on `"jax"` if it uses a primitive `"cpu"` has no rule for; default true, false throws. */
@@ -98,8 +106,11 @@ export async function compile<P extends Tree, B extends BatchArrays>(
   loss: (params: Traced<P>, batch: Traced<B>, mode: Mode) => LossResult,
   options: CompileOptions<P, B>,
 ): Promise<CompiledGradient<B>> {
-  const { params: tree, example, state = {} } = options;
-  const signature = signatureOf("compile", tree, example, state);
+  const { params: tree, example, state = {}, replicas = 1 } = options;
+  requireReplicas(replicas, options.backend);
+  const whole = signatureOf("compile", tree, example, state);
+  const signature =
+    replicas === 1 ? whole : signatureOf("compile", tree, partOfRows(example, replicas), state);
   const { executable, program, outputs, kept, bounds, report } = await prepare(
     "compile",
     options,
@@ -108,24 +119,60 @@ export async function compile<P extends Tree, B extends BatchArrays>(
     () => readInputs(signature, NO_BOUNDS, example, flatten(tree), state),
   );
   const aux = outputs.slice(1);
+  const large = replicas === 1 ? undefined : aux.find(({ shape }) => sizeOf(shape) !== 1);
+  if (large !== undefined) {
+    await executable.dispose();
+    throw new RangeError(
+      `compile: aux values with \`replicas\` must be scalars, got "${large.name}" of shape [${large.shape.join(", ")}]; take its mean, or leave \`replicas\` out`,
+    );
+  }
+  let unchecked = replicas > 1;
+  /** The loss of the whole batch, by one graph that is not kept. */
+  const lossOfWhole = async (batch: B, params: Leaves): Promise<number> => {
+    const copies = Object.entries(state).map(([path, { shape, data }]) => [
+      path,
+      { shape, data: data.slice() },
+    ]);
+    const plain = { ...options, state: Object.fromEntries(copies) as typeof state, replicas: 1 };
+    const single = await compile(loss, plain);
+    const scratch = whole.params.map(({ name, shape }) => [
+      name,
+      { shape, data: new Float32Array(sizeOf(shape)) },
+    ]);
+    const result = await single.run(batch, params, Object.fromEntries(scratch) as Leaves);
+    await single.dispose();
+    return result.loss;
+  };
   return {
     report,
     dispose: () => executable.dispose(),
-    diagnose: (batch, params) =>
-      findOrigin(
-        signature,
-        program,
-        readInputs(signature, bounds, batch, params, state),
-        aux.length,
-        options.assets,
-      ),
+    diagnose: async (batch, params) => {
+      const inputs = readInputs(whole, bounds, batch, params, state);
+      const partSize = (name: string): number =>
+        sizeOf(signature.batch.find((slot) => slot.name === name)?.shape ?? []);
+      const rows = (i: number): boolean =>
+        i >= whole.params.length && i < whole.params.length + whole.batch.length;
+      for (let replica = 0; replica < replicas; replica++) {
+        const part = partOfInputs(inputs, rows, replica, replicas);
+        const origin = await findOrigin(signature, program, part, aux.length, options.assets);
+        if (origin !== undefined) {
+          const before = origin.where === "batch" ? replica * partSize(origin.name) : 0;
+          return before === 0 ? origin : { ...origin, index: origin.index + before };
+        }
+      }
+      return undefined;
+    },
     run: async (batch, params, gradients): Promise<GradientResult> => {
-      const inputs = readInputs(signature, bounds, batch, params, state);
+      const inputs = readInputs(whole, bounds, batch, params, state);
       const targets = readLeaves("run", "gradients", signature.params, gradients);
       const value = new Float32Array(1);
       const auxData = aux.map(({ shape }) => new Float32Array(sizeOf(shape)));
       const after = kept.map((path) => new Float32Array(state[path]?.data.length ?? 0));
       await executable.run(inputs, [value, ...auxData, ...targets, ...after]);
+      if (unchecked && Number.isFinite(value[0])) {
+        requireMeanOfRows(value[0] as number, await lossOfWhole(batch, params), replicas);
+        unchecked = false;
+      }
       kept.forEach((path, i) => {
         state[path]?.data.set(after[i] as Float32Array); // of the same length, just made
       });
@@ -147,7 +194,7 @@ export async function compile<P extends Tree, B extends BatchArrays>(
  */
 export async function compileForward<P extends Tree, B extends BatchArrays>(
   forward: (params: Traced<P>, batch: Traced<B>, mode: Mode) => Readonly<Record<string, Value>>,
-  options: CompileOptions<P, B>,
+  options: Omit<CompileOptions<P, B>, "replicas">,
 ): Promise<CompiledForward<B>> {
   const { params: tree, example, state = {} } = options;
   const signature = signatureOf("compileForward", tree, example, state);

@@ -44,6 +44,7 @@ export interface CompileReport {
 export interface PrepareOptions {
   readonly backend?: BackendName | "auto";
   readonly threads?: number;
+  readonly replicas?: number;
   readonly assets?: string;
   readonly fallback?: boolean;
   readonly warn?: (message: string) => void;
@@ -63,6 +64,7 @@ interface Job {
   readonly traced: Traceable;
   readonly signature: Signature;
   readonly threads: number;
+  readonly replicas: number;
   readonly assets?: string;
   readonly clock?: Clock;
 }
@@ -79,7 +81,7 @@ export async function prepare(
   example: () => InputData[],
 ): Promise<Prepared> {
   const { backend = "cpu", threads = 1, fallback = true, warn = console.warn } = options;
-  const { assets, clock } = options;
+  const { replicas = 1, assets, clock } = options;
   validate(where, backend, threads, clock);
   const [traced, traceTime] = await timed(clock, "traceMs", run);
   const job: Job = {
@@ -87,6 +89,7 @@ export async function prepare(
     traced,
     signature,
     threads,
+    replicas,
     ...(assets !== undefined && { assets }),
     ...(clock !== undefined && { clock }),
   };
@@ -101,7 +104,7 @@ export async function prepare(
         : await open(job, backend),
     );
   } catch (error) {
-    if (!(fallback && error instanceof UnsupportedOpError)) {
+    if (!(fallback && replicas === 1 && error instanceof UnsupportedOpError)) {
       throw error;
     }
     const { primitive } = error;
@@ -150,7 +153,7 @@ async function open(job: Job, backend: BackendName): Promise<Opened> {
     optimize(lower(traced.program, backend === "webgpu" ? "webgpu" : "cpu")),
   );
   const [executable, sessionTime] = await timed(clock, "sessionMs", () =>
-    createExecutable(job, backend, graph),
+    job.replicas > 1 ? createReplicas(job, graph) : createExecutable(job, backend, graph),
   );
   const reference = referenceFor(backend);
   return {
@@ -169,6 +172,17 @@ async function open(job: Job, backend: BackendName): Promise<Opened> {
 export function createPlainExecutable(graph: Graph, assets?: string): Promise<Executable> {
   const backend = inNode() ? "cpu" : "wasm";
   return createExecutable({ threads: 1, ...(assets !== undefined && { assets }) }, backend, graph);
+}
+
+/** On backend "cpu" in Node, as was checked: each copy on its part of the rows of a batch. */
+async function createReplicas(
+  { replicas, threads, signature }: Job,
+  graph: Graph,
+): Promise<Executable> {
+  const { createReplicas: create } = await import("./backends/replicas.node.ts");
+  const { params, batch, state } = signature;
+  const byRows = [params, batch, state].flatMap((slots) => slots.map(() => slots === batch));
+  return create(graph, { replicas, threads, byRows });
 }
 
 async function createExecutable(
@@ -283,7 +297,7 @@ function candidates(): readonly BackendName[] {
   return navigator !== undefined && "gpu" in navigator ? ["wasm", "webgpu"] : ["wasm"];
 }
 
-function inNode(): boolean {
+export function inNode(): boolean {
   return typeof process === "object" && process.versions?.node !== undefined;
 }
 

@@ -2,10 +2,11 @@
 
 import type { Executable } from "./executable.ts";
 
-export function createNodeExecutable(): Promise<Executable> {
-  return Promise.reject(
+const notHere = (): Promise<Executable> =>
+  Promise.reject(
     new Error(
       'compile: backend "cpu" must run in Node, got a browser; pass backend: "wasm", "webgpu" or "auto"',
     ),
   );
-}
+
+export { notHere as createNodeExecutable, notHere as createReplicas };

@@ -59,7 +59,7 @@ export interface CheckpointOptions {
 export interface FitOptions<B extends BatchArrays>
   extends Pick<
     CompileOptions<never, never>,
-    "backend" | "threads" | "assets" | "fallback" | "warn"
+    "backend" | "threads" | "replicas" | "assets" | "fallback" | "warn"
   > {
   /** Bound to float32 parameters; trained in place. */
   readonly optimizer: CompiledOptimizer;
@@ -125,7 +125,8 @@ export async function fit<B extends BatchArrays>(
   };
   const { source, batchSize, validationSource, validationBatch } = checked;
   const example = await source.batch(inOrder(batchSize), random.fork("batch/0/0"));
-  const gradient = await compile(loss, { ...compiled, example });
+  const { replicas = 1 } = options;
+  const gradient = await compile(loss, { ...compiled, example, replicas });
   let evaluation: Evaluation | undefined;
   try {
     evaluation =

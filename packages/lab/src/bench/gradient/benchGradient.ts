@@ -122,12 +122,20 @@ async function measure(
 ): Promise<ModelResult> {
   const { clock, signal, onProgress } = world;
   onProgress(0, "compiling");
-  const ours = await bindOurs(model, threads, "cpu", clock);
+  const ours = await bindOurs(model, { threads }, "cpu", clock);
   const bound: Bound[] = [
     own("adastra", `Adastra, ${threads} thread(s)`, ours, clock),
     await withStep(model, threads, clock),
   ];
   const checks: OutputCheck[] = [];
+  if (threads > 1) {
+    const copies = await bindOurs(model, { replicas: threads }, "cpu", clock);
+    const byParts = Object.keys(model.state).length > 0;
+    const name = `Adastra, ${threads} replicas${byParts ? " (batch norm by parts)" : ""}`;
+    bound.push(own("adastra-replicas", name, copies, clock));
+    // Batch norm by parts is another function.
+    checks.push(...(byParts ? [] : compare(model, name, ours, answerOf(copies))));
+  }
   const leftOut: { name: string; reason: string }[] = [];
   try {
     for (const peer of plan.peers) {
@@ -190,13 +198,13 @@ interface Ours {
 
 async function bindOurs(
   model: GradientModel,
-  threads: number,
+  cores: { readonly threads?: number; readonly replicas?: number },
   backend: BackendName,
   clock: Clock,
 ): Promise<Ours> {
   const { params, batch, loss } = model;
   const state = copyOf(model.state);
-  const compiled = await compile(loss, { params, example: batch, state, backend, threads, clock });
+  const compiled = await compile(loss, { params, example: batch, state, backend, ...cores, clock });
   const gradients = copyOf(params);
   const started = clock.now();
   const first = await compiled.run(batch, params, gradients);
@@ -311,7 +319,7 @@ async function bindPeer(
           },
         });
   }
-  const jax = await bindOurs(model, 1, "jax", clock);
+  const jax = await bindOurs(model, {}, "jax", clock);
   const { ms } = jax;
   const slow = tooSlow(ms);
   if (slow !== undefined) {
@@ -320,8 +328,7 @@ async function bindPeer(
   }
   const bound = own("jax-js", "jax-js, wasm, jitted", jax, clock);
   return {
-    loss: jax.loss,
-    gradients: dataOf(jax.gradients),
+    ...answerOf(jax),
     bound: { ...bound, ...share(ms, rounds) },
   };
 }
@@ -375,12 +382,16 @@ function share(ms: number, rounds: number): { rounds?: number } {
   return ms > SLOW_MS ? { rounds: Math.min(rounds, FEWEST_ROUNDS) } : {};
 }
 
+function answerOf({ loss, gradients }: Ours): Pick<Answer, "loss" | "gradients"> {
+  return { loss, gradients: dataOf(gradients) };
+}
+
 /** The loss, and each leaf's gradient by itself. */
 function compare(
   { name }: GradientModel,
   against: string,
   ours: Ours,
-  { loss, gradients }: Answer,
+  { loss, gradients }: Pick<Answer, "loss" | "gradients">,
 ): OutputCheck[] {
   const check = (what: string, values: ArrayLike<number>, expected: ArrayLike<number>) =>
     checkOutputs("bench gradient", values, expected, {

@@ -5,8 +5,15 @@ import type { Stamp } from "../environment.ts";
 import type { Timing } from "../interleave.ts";
 import type { ModelName } from "./models.ts";
 
-/** Our gradient, the same with data and an optimizer's step, and the peers. */
-export type RowKey = "adastra" | "adastra-step" | "torch" | "torch-step" | "jax-js" | "tfjs";
+/** Our gradient, the same with data and an optimizer's step, on replicas in place of threads, and the peers. */
+export type RowKey =
+  | "adastra"
+  | "adastra-step"
+  | "adastra-replicas"
+  | "torch"
+  | "torch-step"
+  | "jax-js"
+  | "tfjs";
 
 export interface GradientRow extends Timing {
   readonly key: RowKey;
@@ -54,6 +61,9 @@ export interface GradientBenchResult {
 export function judge(models: readonly ModelResult[]): readonly TargetResult[] {
   return models.flatMap((model) => [
     target(model, "gradient, against PyTorch", 1, "adastra", "torch"),
+    ...(model.threads > 1
+      ? [target(model, "gradient on replicas, against PyTorch", 1, "adastra-replicas", "torch")]
+      : []),
     target(
       model,
       "data, gradient and AdaShift's step, against the gradient",
