@@ -52,6 +52,8 @@ export {
   simulate,
 } from "./simulator/simulate.ts";
 export { VirtualTime } from "./simulator/virtualTime.ts";
-export type { Trainer, TrainerOptions, Values } from "./train/trainer.ts";
+export { createMixer, type Mixer, type Pull } from "./train/mixer.ts";
+export type { Trainer, TrainerOptions } from "./train/trainer.ts";
 export { createTrainer } from "./train/trainer.ts";
+export type { Values } from "./train/values.ts";
 export type { Listener, Traffic, Transport } from "./transport/transport.ts";

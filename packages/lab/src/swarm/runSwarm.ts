@@ -2,8 +2,10 @@
 
 import type { Leaves } from "@adastra/core";
 import {
+  createMixer,
   createTrainer,
   type Method,
+  type Mixer,
   type Mixing,
   type SimulateOptions,
   simulate,
@@ -80,6 +82,7 @@ export async function runSwarm(
   const trainers: Trainer[] = [];
   const every = Math.max(1, Math.ceil(rounds / points));
   const snapshots: { round: number; params: Leaves; distance: number; loss: number }[] = [];
+  let mixer: Mixer | undefined;
   const result = await simulate({
     ...simulation,
     mixing,
@@ -94,7 +97,9 @@ export async function runSwarm(
         dtype: task.dtype,
         localSteps,
         gradient: (params, gradients) => task.gradient(peer, params, gradients),
+        ...(mixer && { mixer }),
       });
+      mixer ??= createMixer(own.vectors * own.parameters, own.dtype);
       trainers[peer] = own;
       return own;
     },

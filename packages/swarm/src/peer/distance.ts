@@ -1,6 +1,6 @@
 /** How far apart the values of two peers are. */
 
-import type { Values } from "../train/trainer.ts";
+import type { Values } from "../train/values.ts";
 
 /** ‖b − a‖² of `length` numbers from `from` on. */
 export function squaredDistance(a: Values, b: Values, from: number, length: number): number {
@@ -13,7 +13,7 @@ export function squaredDistance(a: Values, b: Values, from: number, length: numb
 }
 
 /** Parameters that distances are estimated from. */
-const SAMPLE = 1024;
+const SAMPLE = 256;
 
 /** ‖b − a‖/√n of x, from every k-th parameter. */
 export function sampledDistance(a: Values, b: Values, parameters: number): number {

@@ -15,7 +15,7 @@
 
 import type { Base } from "../protocol/compression.ts";
 import type { Peer, Round, Settlement } from "../protocol/message.ts";
-import type { Values } from "../train/trainer.ts";
+import type { Values } from "../train/values.ts";
 
 /** Values of both ends of a round, each as the other end decodes them. */
 export interface Exchange {

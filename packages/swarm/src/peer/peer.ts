@@ -13,7 +13,8 @@ import type { Clock } from "@adastra/core";
 import type { Timers } from "../clock.ts";
 import { decode, encode, requireCompression } from "../protocol/compression.ts";
 import type { Message, Peer, Round, Settlement } from "../protocol/message.ts";
-import type { Trainer, Values } from "../train/trainer.ts";
+import type { Trainer } from "../train/trainer.ts";
+import type { Values } from "../train/values.ts";
 import type { Transport } from "../transport/transport.ts";
 import { Alarms } from "./alarms.ts";
 import { Deadline } from "./deadline.ts";
@@ -449,17 +450,26 @@ export class PeerLoop {
 
   /** Moves this end of edges. */
   private mix(exchanges: readonly (readonly [Edge, Exchange])[]): void {
+    if (exchanges.length === 0) {
+      return;
+    }
     const { clip, consensusStep } = this.options;
     const { parameters, vectors } = this.trainer;
+    const pulls = exchanges.map(([{ share }, { mine, theirs }]) => ({
+      share: share * consensusStep,
+      mine,
+      theirs,
+    }));
+    if (clip === Number.POSITIVE_INFINITY) {
+      this.trainer.mix(pulls);
+      return;
+    }
     for (let vector = 0; vector < vectors; vector++) {
-      const pulls = exchanges.map(([{ share }, { mine, theirs }]) => {
-        const squares =
-          clip < Number.POSITIVE_INFINITY
-            ? squaredDistance(mine, theirs, vector * parameters, parameters)
-            : 0;
-        return { share: clipFactor(share * consensusStep, squares, clip), mine, theirs };
+      const clipped = pulls.map(({ share, mine, theirs }) => {
+        const squares = squaredDistance(mine, theirs, vector * parameters, parameters);
+        return { share: clipFactor(share, squares, clip), mine, theirs };
       });
-      this.trainer.mix(vector, pulls);
+      this.trainer.mix(clipped, vector);
     }
   }
 

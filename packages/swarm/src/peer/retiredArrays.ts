@@ -1,7 +1,7 @@
 /** Arrays of rounds that are over, to be used again: fresh memory is dear. */
 
 import type { Round } from "../protocol/message.ts";
-import type { Values } from "../train/trainer.ts";
+import type { Values } from "../train/values.ts";
 
 /** Holds arrays of rounds in which every neighbour had the values whole. */
 export class RetiredArrays {

@@ -4,10 +4,15 @@ import TinyQueue from "tinyqueue";
 import type { Timers } from "../clock.ts";
 
 interface Event {
-  readonly at: number;
-  /** Tells events of the same moment apart: first come, first served. */
-  readonly order: number;
   run: (() => void) | undefined;
+}
+
+/** Events of one time, first come, first served: peers alike have many. */
+interface Moment {
+  readonly at: number;
+  readonly events: Event[];
+  /** Events that have run. */
+  done: number;
 }
 
 /**
@@ -16,10 +21,10 @@ interface Event {
  * Work that takes real time (a gradient on another thread) is waited for before the next event.
  */
 export class VirtualTime implements Timers {
-  private readonly queue = new TinyQueue<Event>([], (a, b) => a.at - b.at || a.order - b.order);
+  private readonly queue = new TinyQueue<Moment>([], (a, b) => a.at - b.at);
+  private readonly moments = new Map<number, Moment>();
   private readonly running = new Set<Promise<void>>();
   private time = 0;
-  private orders = 0;
 
   now(): number {
     return this.time;
@@ -70,18 +75,31 @@ export class VirtualTime implements Timers {
       if (this.running.size > 0) {
         await Promise.all(this.running);
       }
-      const event = this.queue.pop();
-      if (event === undefined) {
+      const moment = this.queue.peek();
+      if (moment === undefined) {
         return;
       }
-      this.time = event.at;
+      const event = moment.events[moment.done++];
+      if (event === undefined) {
+        this.queue.pop();
+        this.moments.delete(moment.at);
+        continue;
+      }
+      this.time = moment.at;
       event.run?.();
     }
   }
 
   private schedule(at: number): Event {
-    const event: Event = { at, order: this.orders++, run: undefined };
-    this.queue.push(event);
+    const event: Event = { run: undefined };
+    const moment = this.moments.get(at);
+    if (moment === undefined) {
+      const first = { at, events: [event], done: 0 };
+      this.moments.set(at, first);
+      this.queue.push(first);
+    } else {
+      moment.events.push(event);
+    }
     return event;
   }
 }

@@ -1,8 +1,10 @@
+import { mulberry32 } from "@adastra/core";
 import { describe, expect, test } from "vitest";
 import { damsgrad } from "../methods/dAmsgrad.ts";
 import { dpsgd } from "../methods/dPsgd.ts";
 import type { Method } from "../methods/framework.ts";
 import { METHODS } from "../simulator/testRuns.ts";
+import { createMixer } from "./mixer.ts";
 import { createTrainer, type Trainer } from "./trainer.ts";
 
 /** Of ½ Σ (x − 1)², in two leaves. */
@@ -94,7 +96,7 @@ test("mixes one, two or three neighbours' differences into one vector", () => {
     [pull(0.5, 2), pull(0.25, 4), pull(1, -1)],
   ]) {
     const trainer = trainerOf(damsgrad({ eps: 0.25 }));
-    trainer.mix(1, pulls);
+    trainer.mix(pulls, 1);
     const sum = pulls.reduce(
       (total, { share, theirs }) => total + share * (theirs[0] as number),
       0,
@@ -111,4 +113,30 @@ test("local steps take gradients of their own after the mixed one", async () => 
   expect(batches).toEqual([0, 1, 2]);
   // x − 1 shrinks by 0.9 three times; rounding of a few operations.
   expect(valuesOf(trainer)[0]).toBeCloseTo(1 - 0.9 ** 3, 14);
+});
+
+test("what lies in several leaves is mixed whole and in pieces, alike for float32 and on every backend", () => {
+  const count = 70_000; // more than two pieces
+  const random = mulberry32(1);
+  const draw = (length: number) => Float32Array.from({ length }, () => random.normal());
+  const [start, mine, theirs, others] = [draw(count), draw(count), draw(count), draw(count)];
+  const pulls = [
+    { share: 0.25, mine, theirs },
+    { share: 0.125, mine, theirs: others },
+    { share: 0.5, mine: start, theirs: others },
+  ];
+  const expected = start.map((x, i) => {
+    const pulled = (share: number, to: Float32Array) =>
+      Math.fround(share * Math.fround(to[i]! - mine[i]!));
+    const twice = Math.fround(x + Math.fround(pulled(0.25, theirs) + pulled(0.125, others)));
+    return Math.fround(twice + Math.fround(0.5 * Math.fround(others[i]! - start[i]!)));
+  });
+  for (const backend of ["wasm", "js"] as const) {
+    for (const split of [count, 1, 32_768, 40_001]) {
+      const x = start.slice();
+      const parts = [x.subarray(0, split), x.subarray(split)];
+      createMixer(count, "float32", backend)(parts, pulls, 0);
+      expect(x).toEqual(expected);
+    }
+  }
 });

@@ -13,16 +13,8 @@ import {
   type Tree,
 } from "@adastra/core";
 import type { Method } from "../methods/framework.ts";
-
-/** Exchanged numbers, one vector after the other, each leaf after leaf. */
-export type Values = Float32Array | Float64Array;
-
-/** What a neighbour's values do to one's own. */
-export interface Pull {
-  readonly share: number;
-  readonly mine: Values;
-  readonly theirs: Values;
-}
+import { createMixer, type Mixer, type Pull } from "./mixer.ts";
+import type { Values } from "./values.ts";
 
 /** One peer's share of a run, without the exchange. */
 export interface Trainer {
@@ -42,8 +34,8 @@ export interface Trainer {
   read(into: Values): void;
   /** What is exchanged becomes `values`, as of a peer that was there: v̂ then starts at ũ. */
   adopt(values: Values): void;
-  /** Adds Σ share · (theirs − mine) to one of the vectors. */
-  mix(vector: number, pulls: readonly Pull[]): void;
+  /** Adds Σ share · (theirs − mine) to what is exchanged, or to one of its vectors. */
+  mix(pulls: readonly Pull[], vector?: number): void;
   /** Takes the gradient of the parameters as they stand. */
   prepare(): Promise<void> | void;
   /** Takes the step, after mixing, and the local steps that follow it. */
@@ -66,6 +58,8 @@ export interface TrainerOptions {
   readonly dtype?: DType;
   /** As in `compileOptimizer`. */
   readonly backend?: NonNullable<CompileOptions["backend"]>;
+  /** As from `createMixer`, for peers of one process; default its own. */
+  readonly mixer?: Mixer;
 }
 
 /**
@@ -82,6 +76,7 @@ export function createTrainer({
   localSteps = 1,
   dtype = "float32",
   backend = "auto",
+  mixer,
 }: TrainerOptions): Trainer {
   if (!(Number.isSafeInteger(localSteps) && localSteps >= 1)) {
     throw new RangeError(
@@ -105,6 +100,8 @@ export function createTrainer({
     ...method.exchanged.map((key) => arraysOf(optimizer.views(key))),
   ];
   const parameters = (vectors[0] ?? []).reduce((sum, data) => sum + data.length, 0);
+  const mixInto = mixer ?? createMixer(vectors.length * parameters, dtype, backend);
+  const all = vectors.flat();
   let taken = 0;
   let loss = Number.NaN;
 
@@ -140,14 +137,14 @@ export function createTrainer({
     optimizer: optimizer as CompiledOptimizer,
     read: (into) => {
       let at = 0;
-      for (const data of vectors.flat()) {
+      for (const data of all) {
         into.set(data, at);
         at += data.length;
       }
     },
     adopt: (values) => {
       let at = 0;
-      for (const data of vectors.flat()) {
+      for (const data of all) {
         data.set(values.subarray(at, at + data.length));
         at += data.length;
       }
@@ -158,13 +155,10 @@ export function createTrainer({
         });
       }
     },
-    mix: (vector, pulls) => {
-      let at = vector * parameters;
-      for (const data of vectors[vector] ?? []) {
-        mixInto(data, pulls, at);
-        at += data.length;
-      }
-    },
+    mix: (pulls, vector) =>
+      vector === undefined
+        ? mixInto(all, pulls, 0)
+        : mixInto(vectors[vector] ?? [], pulls, vector * parameters),
     prepare: () =>
       takeGradient(() => {
         if (!method.delayed) {
@@ -184,38 +178,6 @@ export function createTrainer({
       taken = optimizer.count;
     },
   };
-}
-
-/** Two at a time: an element is read and written once for both, and most peers have two neighbours. */
-function mixInto(data: NumericArray, pulls: readonly Pull[], at: number): void {
-  for (let k = 0; k < pulls.length; k += 2) {
-    const [first, second] = [pulls[k] as Pull, pulls[k + 1]];
-    if (second === undefined) {
-      pull(data, first, at);
-    } else {
-      pullTwice(data, first, second, at);
-    }
-  }
-}
-
-function pull(data: NumericArray, { share, mine, theirs }: Pull, at: number): void {
-  for (let i = 0, j = at; i < data.length; i++, j++) {
-    data[i] = (data[i] as number) + share * ((theirs[j] as number) - (mine[j] as number));
-  }
-}
-
-function pullTwice(
-  data: NumericArray,
-  { share, mine, theirs }: Pull,
-  { share: share2, mine: mine2, theirs: theirs2 }: Pull,
-  at: number,
-): void {
-  for (let i = 0, j = at; i < data.length; i++, j++) {
-    data[i] =
-      (data[i] as number) +
-      share * ((theirs[j] as number) - (mine[j] as number)) +
-      share2 * ((theirs2[j] as number) - (mine2[j] as number));
-  }
 }
 
 async function repeat(times: number, run: () => Promise<void> | void): Promise<void> {
