@@ -200,6 +200,8 @@ export class PeerLoop {
 
   /** Sends this peer's values of the round, and takes those that came early. */
   private offer(): void {
+    // What is said to be mixed is: the other end writes over the values of such a round.
+    this.mixLate();
     const values = this.snapshot(
       this.arrays.take(Math.min(...this.present().map(({ mixed }) => mixed))),
     );
