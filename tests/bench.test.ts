@@ -10,7 +10,6 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const BENCHMARKS = [
   ["inspection", ["1000", "2"]],
   ["compressedState", ["1000", "2"]],
-  ["swarmTransport", ["1000", "2"]],
 ] as const;
 
 interface Timings {

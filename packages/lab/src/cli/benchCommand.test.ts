@@ -96,7 +96,7 @@ describe("adastra bench step", () => {
   });
 
   test.each([
-    ["speed", {}, 'bench: question must be step or gradient, got "speed"'],
+    ["speed", {}, 'bench: question must be one of step, gradient, swarm, got "speed"'],
     [
       "gradient",
       { sizes: options.sizes },

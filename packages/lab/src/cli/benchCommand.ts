@@ -12,6 +12,9 @@ import { entries } from "../bench/step/ours.ts";
 import { openPeers, peerNames, peerPackages } from "../bench/step/peers/index.ts";
 import { defaultSizes, parseSize } from "../bench/step/sizes.ts";
 import { renderStepTable } from "../bench/step/stepTable.ts";
+import { benchSwarm, swarmPackages } from "../bench/swarm/benchSwarm.ts";
+import { simulated } from "../bench/swarm/simulator.ts";
+import { renderSwarmTable } from "../bench/swarm/swarmTable.ts";
 import { createBenchProgress } from "./benchProgress.ts";
 import type { CommandOptions } from "./options.ts";
 import { type WriteFile, writeResult } from "./resultFiles.ts";
@@ -31,6 +34,10 @@ export interface BenchWorld {
 
 const ROUNDS = 31;
 const THREADS = [1, 2];
+/** Parameters of an exchange between peers. */
+const EXCHANGED = [100_000, 1_000_000, 5_000_000];
+/** Simulations of each graph: each takes rounds of its own. */
+const SIMULATIONS = 5;
 
 /** A result as JSON has it, and as the table shows it. */
 interface Measured {
@@ -104,6 +111,23 @@ const QUESTIONS: Readonly<Record<string, Question>> = {
       return { result, table: renderGradientTable(result) };
     },
   },
+  swarm: {
+    foreign: ["models", "threads", "optimizers", "peers"],
+    peers: [],
+    packages: swarmPackages,
+    measure: async ({ sizes, rounds = ROUNDS }, running) => {
+      const result = await benchSwarm(
+        {
+          sizes: sizes?.map(({ parameters }) => parameters) ?? EXCHANGED,
+          simulated,
+          rounds,
+          simulations: Math.min(rounds, SIMULATIONS),
+        },
+        running,
+      );
+      return { result, table: renderSwarmTable(result) };
+    },
+  },
 };
 
 /**
@@ -153,7 +177,7 @@ function questionOf(question: string, options: CommandOptions["bench"]): Questio
   const asked = Object.hasOwn(QUESTIONS, question) ? QUESTIONS[question] : undefined;
   if (asked === undefined) {
     throw new UsageError(
-      `bench: question must be ${Object.keys(QUESTIONS).join(" or ")}, got "${question}"`,
+      `bench: question must be one of ${Object.keys(QUESTIONS).join(", ")}, got "${question}"`,
     );
   }
   const foreign = asked.foreign.find((key) => options[key] !== undefined);

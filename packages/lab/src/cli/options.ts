@@ -239,14 +239,14 @@ export const commands: { readonly [Name in CommandName]: CommandSpec<CommandOpti
     argument: {
       name: "question",
       description:
-        "step (how long an optimizer step takes, and how close that is to moving its bytes) or gradient (how long the gradient of a model takes)",
+        "step (how long an optimizer step takes, and how close that is to moving its bytes), gradient (how long the gradient of a model takes) or swarm (how fast peers exchange, against plain TCP, and how many rounds a simulated graph takes a second)",
     },
     options: {
       sizes: {
         value: "sizes",
         description:
-          "step: comma-separated numbers of parameters such as 1k or 2.5M, and model; 10M takes 7 GB of memory with all peers",
-        default: defaultSizes.join(","),
+          "step and swarm: comma-separated numbers of parameters such as 1k or 2.5M, and model; a step over 10M takes 7 GB of memory with all peers",
+        default: `${defaultSizes.join(",")}; swarm 100k,1M,5M`,
         parse: (where, value) => names(where, value).map((name) => parseSize(where, name)),
       },
       rounds: {
