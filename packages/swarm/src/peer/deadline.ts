@@ -18,6 +18,7 @@ const REMEMBERED = 15;
 export class Deadline {
   private readonly options: Required<DeadlineOptions>;
   private readonly durations: number[] = [];
+  private median = 0;
 
   constructor({ firstMs = 2000, leastMs = 20, mostMs = 2500, factor = 3 }: DeadlineOptions = {}) {
     this.options = { firstMs, leastMs, mostMs, factor };
@@ -29,12 +30,13 @@ export class Deadline {
     if (this.durations.length > REMEMBERED) {
       this.durations.shift();
     }
+    const sorted = this.durations.toSorted((a, b) => a - b);
+    this.median = sorted[Math.floor(sorted.length / 2)] as number;
   }
 
   /** Median of the last complete rounds; 0 before any was measured. */
   get medianMs(): number {
-    const sorted = this.durations.toSorted((a, b) => a - b);
-    return sorted[Math.floor(sorted.length / 2)] ?? 0;
+    return this.median;
   }
 
   /** Milliseconds that the next round may wait for its neighbours. */

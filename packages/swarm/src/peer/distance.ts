@@ -12,17 +12,18 @@ export function squaredDistance(a: Values, b: Values, from: number, length: numb
   return sum;
 }
 
-/** Parameters that distances are estimated from. */
-const SAMPLE = 256;
+/** Parameters that distances are estimated from, in runs of neighbours: a run is a line of the cache. */
+const SAMPLE = 128;
+const RUN = 16;
 
-/** ‖b − a‖/√n of x, from every k-th parameter. */
+/** ‖b − a‖/√n of x, of a sample of the parameters. */
 export function sampledDistance(a: Values, b: Values, parameters: number): number {
-  const stride = Math.ceil(parameters / SAMPLE);
+  const stride = RUN * Math.max(1, Math.floor(parameters / SAMPLE));
   let [sum, count] = [0, 0];
-  for (let i = 0; i < parameters; i += stride) {
-    const difference = (b[i] as number) - (a[i] as number);
-    sum += difference * difference;
-    count += 1;
+  for (let from = 0; from < parameters; from += stride) {
+    const length = Math.min(RUN, parameters - from);
+    sum += squaredDistance(a, b, from, length);
+    count += length;
   }
   return Math.sqrt(sum / count);
 }

@@ -1,4 +1,3 @@
-import { createRequire } from "node:module";
 import { mulberry32 } from "@adastra/core";
 import { afterEach, describe, expect, it } from "vitest";
 import { complete } from "../graph/graphs.ts";
@@ -45,10 +44,9 @@ const kinds: readonly Kind[] = [
     },
   },
   {
-    // As a page dials a process. Node has a WebSocket of its own from version 22 on.
+    // As a page dials a process.
     name: "libp2p over WebSocket",
     start: async (peers, parameters) => {
-      globalThis.WebSocket ??= createRequire(import.meta.url)("ws") as typeof WebSocket;
       const run = await testRun(peers, layoutOf(parameters), undefined, "/ws");
       const starts = Array.from({ length: peers }, (_, peer) => startNode(run, peer));
       return { transports: await Promise.all(starts), until };
