@@ -40,9 +40,7 @@ export async function takePart(
     params: { w: { shape: [SIZE], data: new Float32Array(SIZE).fill(-1) } },
     learningRate: 0.02,
     gradient: ({ w }, { w: gradient }) => {
-      w?.data.forEach((x, i) => {
-        (gradient?.data as Float32Array)[i] = x - targetOf(self);
-      });
+      gradient?.data.set(Float32Array.from(w?.data ?? [], (x) => x - targetOf(self)));
       return 0;
     },
   });

@@ -10,7 +10,7 @@ export type { LocalTraining, LocalTrainingOptions } from "./localTraining.ts";
 export { localTraining } from "./localTraining.ts";
 export type { MetaLearner, MetaLearnerOptions, RoundResult } from "./metaLearner.ts";
 export { metaLearner } from "./metaLearner.ts";
-export type { MetaTraining, MetaTrainingOptions } from "./metaTraining.ts";
+export type { MetaTraining, MetaTrainingOptions, Place } from "./metaTraining.ts";
 export type { BatchPlan, Duration } from "./minibatches.ts";
 export { minibatches } from "./minibatches.ts";
 export type { ReptileOptions } from "./reptile.ts";

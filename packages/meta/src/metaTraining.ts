@@ -12,7 +12,7 @@ import { sgd } from "@adastra/core";
 import type { Checkpoint } from "@adastra/core/checkpoint";
 import type { ArubaOptions } from "./aruba.ts";
 import { requireCount } from "./checks.ts";
-import { localTraining } from "./localTraining.ts";
+import { type LocalTraining, localTraining } from "./localTraining.ts";
 import {
   type MetaLearner,
   type MetaLearnerOptions,
@@ -23,6 +23,12 @@ import type { BatchPlan } from "./minibatches.ts";
 import type { Client, Task, TaskSource } from "./task.ts";
 import { collectingSgd } from "./withinTask.ts";
 
+/** Which task of a run: the same seed, round and index are the same task and the same batches, wherever they are drawn. */
+export interface Place {
+  readonly round: number;
+  readonly index: number;
+}
+
 export interface MetaTraining {
   readonly learner: MetaLearner;
   /** φ, as views that never move. */
@@ -31,6 +37,8 @@ export interface MetaTraining {
   readonly round: number;
   /** One round: draws its tasks, trains on them, moves φ. Throws as `MetaLearner.run` does. */
   next(): Promise<RoundResult>;
+  /** The client of a task, trained on here: what a worker does for the process that runs the rounds. */
+  client(place: Place): Client;
   preset(coef?: number): Checkpoint;
   /** A checkpoint; a run that loads it goes on, bit for bit, as this one would. */
   save(): Checkpoint;
@@ -53,9 +61,9 @@ export interface MetaTrainingOptions<Batch>
   readonly learningRate?: number | Schedule;
   /**
    * Makes the client of a task where it is not to be trained on here: in a worker, at a peer. It trains as
-   * `localTraining` would with the same options and this `random`.
+   * `localTraining` would with the same options and this `random`, or as `client(place)` of a training made alike.
    */
-  readonly client?: (task: Task<Batch>, random: Random) => Client;
+  readonly client?: (task: Task<Batch>, random: Random, place: Place) => Client;
   readonly dtype?: CompileOptions["dtype"];
   readonly backend?: CompileOptions["backend"];
 }
@@ -102,8 +110,8 @@ export function metaTraining<Batch>(
     ...(nonFinite === undefined ? {} : { nonFinite }),
     ...(onTask === undefined ? {} : { onTask }),
   });
-  const local = (): NonNullable<typeof options.client> => {
-    const training = localTraining({
+  const makeLocal = (): LocalTraining<Batch> =>
+    localTraining({
       params,
       gradients,
       optimizer:
@@ -113,9 +121,18 @@ export function metaTraining<Batch>(
       queryGradient,
       ...given,
     });
-    return (task, random) => training.client(task, random);
+  // At once where it will be needed, so that options out of range are said here.
+  let local = options.client === undefined ? makeLocal() : undefined;
+  const trainedHere = (task: Task<Batch>, own: Random): Client => {
+    local ??= makeLocal();
+    return local.client(task, own);
   };
-  const makeClient = options.client ?? local();
+  const makeClient = options.client ?? trainedHere;
+  const draw = (round: number): { task: Task<Batch>; random: Random }[] => {
+    const drawn = random.fork(`round ${round}`);
+    const tasks = source.sample(tasksPerRound, drawn.fork("tasks"));
+    return tasks.map((task, i) => ({ task, random: drawn.fork(`task ${i}`) }));
+  };
   return {
     learner,
     params: learner.params,
@@ -123,9 +140,20 @@ export function metaTraining<Batch>(
       return learner.round;
     },
     next: () => {
-      const round = random.fork(`round ${learner.round}`);
-      const tasks = source.sample(tasksPerRound, round.fork("tasks"));
-      return learner.run(tasks.map((task, i) => makeClient(task, round.fork(`task ${i}`))));
+      const { round } = learner;
+      const clients = draw(round).map(({ task, random: own }, index) =>
+        makeClient(task, own, { round, index }),
+      );
+      return learner.run(clients);
+    },
+    client: ({ round, index }) => {
+      const drawn = draw(round)[index];
+      if (drawn === undefined) {
+        throw new RangeError(
+          `client: \`index\` must be that of one of the ${tasksPerRound} tasks of a round, got ${index}`,
+        );
+      }
+      return trainedHere(drawn.task, drawn.random);
     },
     preset: (coef) => learner.preset(coef),
     save: () => learner.save(),

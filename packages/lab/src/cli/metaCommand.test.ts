@@ -49,6 +49,19 @@ const filesOf = (folder: string): [string, Buffer][] =>
   readdirSync(folder).map((name) => [name, readFileSync(join(folder, name))]);
 
 describe("adastra meta", () => {
+  test.each(["sgd", "aruba"] as const)(
+    "clients of %s in processes of their own leave the bytes of those in this one",
+    async (method) => {
+      const options = { method, rounds: 3, seed: 2 } as const;
+      const [here, there] = [join(root, "here"), join(root, "there")];
+      expect((await run(["train", "sinusoid"], { ...options, out: here })).exitCode).toBe(0);
+      const elsewhere = await run(["train", "sinusoid"], { ...options, out: there, workers: 2 });
+      expect(elsewhere.exitCode).toBe(0);
+      const [a, b] = [here, there].map((folder) => filesOf(join(folder, "checkpoints")));
+      expect(b).toEqual(a);
+    },
+  );
+
   test("a run stopped by Ctrl-C and resumed leaves the bytes of an unbroken one", async () => {
     const options = { method: "aruba", rounds: 6, seed: 3 } as const;
     const [whole, broken] = [join(root, "whole"), join(root, "broken")];

@@ -6,6 +6,7 @@ import { type Clock, mulberry32 } from "@adastra/core";
 import { CheckpointDirectory, encodeCheckpoint, nodeFiles } from "@adastra/core/checkpoint";
 import type { MetaTraining } from "@adastra/meta";
 import { bootstrapMean } from "../compare/statistics.ts";
+import { createClientPool } from "../meta/clientPool.ts";
 import type { MetaProblem, OpenMetaProblem } from "../meta/metaProblem.ts";
 import { findMetaProblem } from "../meta/problems.ts";
 import { describeRun, type MetaRun, readRun } from "../meta/run.ts";
@@ -29,7 +30,7 @@ type Options = CommandOptions["meta"];
 /** Options that only the other action has. */
 const foreign: Readonly<Record<"train" | "evaluate", readonly (keyof Options)[]>> = {
   train: ["tasks", "shots", "coef", "split"],
-  evaluate: ["method", "zeta", "rounds", "out", "resume"],
+  evaluate: ["method", "zeta", "rounds", "out", "resume", "workers"],
 };
 
 /** Checkpoints of a run, besides the last. */
@@ -101,7 +102,9 @@ async function train(problemName: string, options: Options, world: MetaWorld): P
     throw new UsageError(`meta train: --resume needs the folder of a run, got "${folder}"`);
   }
   const opened = await problem.open();
-  const training = opened.start(run);
+  const { workers = 0 } = options;
+  const pool = workers > 0 ? createClientPool(run, workers) : undefined;
+  const training = opened.start(run, pool?.client);
   const directory = checkpointsIn(folder);
   await loadLatest(training, directory);
   const complaint = writeResult(
@@ -113,7 +116,12 @@ async function train(problemName: string, options: Options, world: MetaWorld): P
   if (complaint !== undefined) {
     throw new Error(complaint);
   }
-  const interrupted = await advance(training, run, directory, world);
+  let interrupted: boolean;
+  try {
+    interrupted = await advance(training, run, directory, world);
+  } finally {
+    pool?.close();
+  }
   await writePreset(folder, training, run);
   const result = { ...run, round: training.round, interrupted, folder };
   terminal.out(

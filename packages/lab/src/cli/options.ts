@@ -106,6 +106,7 @@ export interface CommandOptions {
     seed?: number;
     out?: string;
     resume?: boolean;
+    workers?: number;
     tasks?: number;
     shots?: number;
     coef?: number;
@@ -480,6 +481,13 @@ export const commands: { readonly [Name in CommandName]: CommandSpec<CommandOpti
           "train: ζ of ARUBA; the smaller against gradients, the sooner tasks outweigh the first rate",
         default: "1",
         parse: amount,
+      },
+      workers: {
+        value: "n",
+        description:
+          "train: processes that clients run in, with the same result; those of a round run at once unless a task goes on from what the one before learned",
+        default: "none: in this process",
+        parse: count,
       },
       rounds: {
         value: "n",

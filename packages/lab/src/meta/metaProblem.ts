@@ -1,15 +1,17 @@
 /** A problem of meta-learning: tasks to learn from, tasks to judge by, a model, and how both are trained on. */
 
-import { adam, type Leaves, mulberry32, type Optimizer, sgd } from "@adastra/core";
+import { adam, type Leaves, mulberry32, type Optimizer, type Random, sgd } from "@adastra/core";
 import type { Checkpoint } from "@adastra/core/checkpoint";
 import {
   type ArubaOptions,
   arubaSgd,
   type BatchPlan,
+  type Client,
   fedavg,
   fomaml,
   localTraining,
   type MetaTraining,
+  type Place,
   reptile,
   type Task,
   type TaskSource,
@@ -66,7 +68,8 @@ export interface EvaluateOptions extends Pick<MetaRunOptions, "method" | "seed">
 
 /** A problem with its data read, on one thread. */
 export interface OpenMetaProblem {
-  start(options: MetaRunOptions): MetaTraining;
+  /** @param client - trains on the tasks of rounds elsewhere; here where it is absent. */
+  start(options: MetaRunOptions, client?: (place: Place) => Client): MetaTraining;
   /** The metric of each test task; test tasks of a seed are the same for every method. */
   evaluate(options: EvaluateOptions): Promise<number[]>;
   /** The metric of each test task for the nearest training example, where the problem has such a floor. */
@@ -100,7 +103,7 @@ export function openMeta<Batch>(parts: MetaParts<Batch>): OpenMetaProblem {
   const tasksOf = (split: "valid" | "test", shots: number, count: number, seed: number) =>
     testTasks(split, shots).sample(count, mulberry32(seed).fork(`${split} tasks`));
   return {
-    start: ({ method, rate, zeta = 1, rounds, seed }) => {
+    start: ({ method, rate, zeta = 1, rounds, seed }, client) => {
       const common = {
         source: train,
         gradients: model.gradients,
@@ -108,6 +111,9 @@ export function openMeta<Batch>(parts: MetaParts<Batch>): OpenMetaProblem {
         random: mulberry32(seed).fork("meta-training"),
         nonFinite: "skip",
         ...inner(method, rate, zeta, kind),
+        ...(client && {
+          client: (_task: Task<Batch>, _random: Random, place: Place) => client(place),
+        }),
       } as const;
       const { batchSize } = batches;
       if (kind === "federated") {

@@ -8,6 +8,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
+import { compiledScript } from "../../compiledScript.ts";
 import { interleave } from "../interleave.ts";
 import { PEERS } from "./exchange.ts";
 import type { TransportResult } from "./result.ts";
@@ -30,15 +31,7 @@ export interface TransportWatch {
   readonly onRound?: (done: number) => void;
 }
 
-/** Compiled where this file is, also when tests run it from its source. */
-const SCRIPT = fileURLToPath(
-  new URL(
-    import.meta.url.endsWith(".ts")
-      ? "../../../dist/bench/swarm/exchangePeer.js"
-      : "./exchangePeer.js",
-    import.meta.url,
-  ),
-);
+const SCRIPT = fileURLToPath(compiledScript(import.meta.url, "./exchangePeer.js"));
 
 const KINDS = ["libp2p", "tcp"] as const;
 const WARMUPS = 3;
