@@ -13,7 +13,13 @@ import {
 import type { InputData } from "./backends/executable.ts";
 import { findOrigin } from "./diagnose.ts";
 import { type BackendName, type CompileReport, prepare } from "./prepare.ts";
-import { partOfInputs, partOfRows, requireMeanOfRows, requireReplicas } from "./replicas.ts";
+import {
+  inParts,
+  partOfRows,
+  requireMeanOfRows,
+  requireReplicas,
+  requireScalars,
+} from "./replicas.ts";
 import {
   type BatchArrays,
   type InputSlot,
@@ -109,79 +115,76 @@ export async function compile<P extends Tree, B extends BatchArrays>(
   const { params: tree, example, state = {}, replicas = 1 } = options;
   requireReplicas(replicas, options.backend);
   const whole = signatureOf("compile", tree, example, state);
-  const signature =
+  const part =
     replicas === 1 ? whole : signatureOf("compile", tree, partOfRows(example, replicas), state);
   const { executable, program, outputs, kept, bounds, report } = await prepare(
     "compile",
     options,
-    signature,
-    () => trace(signature, (notes) => gradientFunction(loss, tree, signature, notes)),
-    () => readInputs(signature, NO_BOUNDS, example, flatten(tree), state),
+    part,
+    () => trace(part, (notes) => gradientFunction(loss, tree, part, notes)),
+    () => readInputs(whole, NO_BOUNDS, example, flatten(tree), state),
   );
   const aux = outputs.slice(1);
-  const large = replicas === 1 ? undefined : aux.find(({ shape }) => sizeOf(shape) !== 1);
-  if (large !== undefined) {
+  try {
+    requireScalars(aux, replicas);
+  } catch (error) {
     await executable.dispose();
-    throw new RangeError(
-      `compile: aux values with \`replicas\` must be scalars, got "${large.name}" of shape [${large.shape.join(", ")}]; take its mean, or leave \`replicas\` out`,
-    );
+    throw error;
   }
   let unchecked = replicas > 1;
-  /** The loss of the whole batch, by one graph that is not kept. */
-  const lossOfWhole = async (batch: B, params: Leaves): Promise<number> => {
-    const copies = Object.entries(state).map(([path, { shape, data }]) => [
-      path,
-      { shape, data: data.slice() },
-    ]);
-    const plain = { ...options, state: Object.fromEntries(copies) as typeof state, replicas: 1 };
-    const single = await compile(loss, plain);
-    const scratch = whole.params.map(({ name, shape }) => [
-      name,
-      { shape, data: new Float32Array(sizeOf(shape)) },
-    ]);
-    const result = await single.run(batch, params, Object.fromEntries(scratch) as Leaves);
-    await single.dispose();
-    return result.loss;
-  };
   return {
     report,
     dispose: () => executable.dispose(),
-    diagnose: async (batch, params) => {
-      const inputs = readInputs(whole, bounds, batch, params, state);
-      const partSize = (name: string): number =>
-        sizeOf(signature.batch.find((slot) => slot.name === name)?.shape ?? []);
-      const rows = (i: number): boolean =>
-        i >= whole.params.length && i < whole.params.length + whole.batch.length;
-      for (let replica = 0; replica < replicas; replica++) {
-        const part = partOfInputs(inputs, rows, replica, replicas);
-        const origin = await findOrigin(signature, program, part, aux.length, options.assets);
-        if (origin !== undefined) {
-          const before = origin.where === "batch" ? replica * partSize(origin.name) : 0;
-          return before === 0 ? origin : { ...origin, index: origin.index + before };
-        }
-      }
-      return undefined;
-    },
+    diagnose: (batch, params) =>
+      inParts(part, readInputs(whole, bounds, batch, params, state), replicas, (inputs) =>
+        findOrigin(part, program, inputs, aux.length, options.assets),
+      ),
     run: async (batch, params, gradients): Promise<GradientResult> => {
       const inputs = readInputs(whole, bounds, batch, params, state);
-      const targets = readLeaves("run", "gradients", signature.params, gradients);
+      const targets = readLeaves("run", "gradients", whole.params, gradients);
       const value = new Float32Array(1);
       const auxData = aux.map(({ shape }) => new Float32Array(sizeOf(shape)));
       const after = kept.map((path) => new Float32Array(state[path]?.data.length ?? 0));
       await executable.run(inputs, [value, ...auxData, ...targets, ...after]);
-      if (unchecked && Number.isFinite(value[0])) {
-        requireMeanOfRows(value[0] as number, await lossOfWhole(batch, params), replicas);
+      const mean = value[0] as number;
+      if (unchecked && Number.isFinite(mean)) {
+        requireMeanOfRows(mean, await lossOfWhole(loss, options, batch, params), replicas);
         unchecked = false;
       }
       kept.forEach((path, i) => {
         state[path]?.data.set(after[i] as Float32Array); // of the same length, just made
       });
       return {
-        loss: value[0] as number,
+        loss: mean,
         aux: Object.fromEntries(aux.map(({ name }, i) => [name, auxData[i] as Float32Array])),
       };
     },
   };
+}
+
+/** The loss of a whole batch, by one graph that is not kept; state and gradients are left alone. */
+async function lossOfWhole<P extends Tree, B extends BatchArrays>(
+  loss: (params: Traced<P>, batch: Traced<B>, mode: Mode) => LossResult,
+  options: CompileOptions<P, B>,
+  batch: B,
+  params: Leaves,
+): Promise<number> {
+  const state = copyFloats(options.state ?? {});
+  const single = await compile(loss, { ...options, state, replicas: 1 });
+  try {
+    return (await single.run(batch, params, copyFloats(flatten(options.params)))).loss;
+  } finally {
+    await single.dispose();
+  }
+}
+
+function copyFloats(leaves: Leaves): Leaves<Float32Array> {
+  return Object.fromEntries(
+    Object.entries(leaves).map(([path, { shape, data }]) => [
+      path,
+      { shape, data: Float32Array.from(data) },
+    ]),
+  );
 }
 
 /**

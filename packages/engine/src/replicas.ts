@@ -1,8 +1,10 @@
 /** What `replicas` asks of a batch and of a loss. */
 
+import { sizeOf } from "@adastra/core";
 import type { InputData } from "./backends/executable.ts";
 import { type BackendName, inNode } from "./prepare.ts";
-import type { BatchArray, BatchArrays } from "./signature.ts";
+import type { BatchArray, BatchArrays, InputSlot, Signature } from "./signature.ts";
+import type { Origin } from "./trace/origin.ts";
 
 /** @throws RangeError for a number of copies that is none, or a backend that has none. */
 export function requireReplicas(replicas: number, backend: BackendName | "auto" = "cpu"): void {
@@ -38,17 +40,46 @@ export function partOfRows<B extends BatchArrays>(example: B, replicas: number):
   return Object.fromEntries(Object.entries(example).map(part)) as unknown as B;
 }
 
-/** Inputs of one copy; `by` says which have rows to share out. */
-export function partOfInputs(
-  inputs: readonly InputData[],
-  isRows: (index: number) => boolean,
-  replica: number,
+/** @throws RangeError for an aux value that is no scalar: means over copies say nothing of rows. */
+export function requireScalars(
+  aux: readonly { readonly name: string; readonly shape: readonly number[] }[],
   replicas: number,
-): InputData[] {
-  return inputs.map((data, i) => {
-    const size = data.length / replicas;
-    return isRows(i) ? data.subarray(replica * size, (replica + 1) * size) : data;
-  });
+): void {
+  const large = replicas === 1 ? undefined : aux.find(({ shape }) => sizeOf(shape) !== 1);
+  if (large !== undefined) {
+    throw new RangeError(
+      `compile: aux values with \`replicas\` must be scalars, got "${large.name}" of shape [${large.shape.join(", ")}]; take its mean, or leave \`replicas\` out`,
+    );
+  }
+}
+
+/**
+ * The first origin that `find` has in a copy's part of the inputs, by its place in the whole batch.
+ *
+ * @param part - what one copy takes.
+ */
+export async function inParts(
+  part: Signature,
+  inputs: readonly InputData[],
+  replicas: number,
+  find: (inputs: readonly InputData[]) => Promise<Origin | undefined>,
+): Promise<Origin | undefined> {
+  const slots = [...part.params, ...part.batch, ...part.state];
+  for (let replica = 0; replica < replicas; replica++) {
+    const origin = await find(
+      inputs.map((data, i) => {
+        const size = sizeOf((slots[i] as InputSlot).shape);
+        const from = data.length === size ? 0 : replica * size;
+        return data.subarray(from, from + size);
+      }),
+    );
+    if (origin !== undefined) {
+      const slot = part.batch.find(({ name }) => origin.where === "batch" && name === origin.name);
+      const before = slot === undefined ? 0 : replica * sizeOf(slot.shape);
+      return { ...origin, index: before + origin.index };
+    }
+  }
+  return undefined;
 }
 
 /**
