@@ -37,6 +37,13 @@ const plans = {
     rates: { aruba: [0.2, 0.4, 0.8, 1.6], sgd: [0.2, 0.4, 0.8, 1.6] },
     choices: { aruba: [1, 30, 1000], sgd: [0.03, 0.1, 0.2, 0.4] },
   },
+  "brown-genres": {
+    seeds: [1],
+    tasks: 68,
+    shots: [0],
+    rates: { aruba: [0.2, 0.4, 0.8, 1.6], sgd: [0.2, 0.4, 0.8, 1.6] },
+    choices: { aruba: [1, 30, 1000], sgd: [0.03, 0.1, 0.2, 0.4] },
+  },
   "mnist-skew": {
     seeds: [1, 2, 3],
     tasks: 100,

@@ -1,12 +1,12 @@
 /** The problems of meta-learning by name. */
 
 import { tasksOf } from "@adastra/meta";
-import { brownData, loadBrown } from "../data/brown.ts";
+import { type BrownDocument, brownData, loadBrown, type Split } from "../data/brown.ts";
 import { hanziData, loadHanzi } from "../data/hanzi.ts";
 import { loadMnist, mnistData } from "../data/mnist.ts";
 import { characterTokens } from "../data/tokens.ts";
 import { nearest } from "../lookUp.ts";
-import { type MetaProblem, openMeta } from "./metaProblem.ts";
+import { type MetaInfo, type MetaProblem, openMeta } from "./metaProblem.ts";
 
 /** Drawings of a character to judge by. */
 const queries = 5;
@@ -117,57 +117,90 @@ export const skewedMnistProblem: MetaProblem = {
   },
 };
 
-export const brownProblem: MetaProblem = {
-  info: {
+/** Clients of a split are documents; whoever trains sees documents of `train` alone. */
+function brownClients(
+  info: Pick<MetaInfo, "name" | "title" | "testTasks">,
+  isIn: (document: Pick<BrownDocument, "genre" | "split">, split: Split) => boolean,
+): MetaProblem {
+  return {
+    info: {
+      ...info,
+      metric: { name: "accuracy", better: "higher", unit: "%" },
+      data: brownData,
+      rounds: 100,
+      rates: { aruba: 0.8, "aruba-isotropic": 0.4, adam: 0.001, sgd: 0.4 },
+    },
+    open: async () => {
+      const [{ nn }, { classifier }, { documentClient }] = await Promise.all([
+        import("@adastra/engine"),
+        import("./metaModel.ts"),
+        import("./documentTasks.ts"),
+      ]);
+      const context = 8;
+      const { documents, vocabulary } = characterTokens(loadBrown());
+      const clients = (split: Split) =>
+        documents
+          .filter((document) => isIn(document, split))
+          .map((document) => documentClient(document, { context, train: 500, test: 500 }));
+      const batches = { batchSize: 10, epochs: 1 };
+      return openMeta({
+        kind: "federated",
+        model: classifier(
+          nn.sequential(
+            nn.embedding(vocabulary.tokens.length, 16, { init: nn.normal(0.1) }),
+            nn.flatten(),
+            nn.dense(64),
+            nn.relu(),
+            nn.dense(vocabulary.tokens.length),
+          ),
+          [context],
+        ),
+        train: tasksOf(clients("train")),
+        batches,
+        tasksPerRound: 10,
+        testTasks: (split) => tasksOf(clients(split)),
+        testBatches: () => batches,
+        scale: 100,
+      });
+    },
+  };
+}
+
+export const brownProblem: MetaProblem = brownClients(
+  {
     name: "brown-documents",
     title:
       "Brown corpus, a document a client, the next of its characters from the 8 before, perceptron of 64, FedAvg",
-    metric: { name: "accuracy", better: "higher", unit: "%" },
-    data: brownData,
-    rounds: 100,
-    rates: { aruba: 0.8, "aruba-isotropic": 0.4, adam: 0.001, sgd: 0.4 },
     testTasks: { valid: 50, test: 50 },
   },
-  open: async () => {
-    const [{ nn }, { classifier }, { documentClient }] = await Promise.all([
-      import("@adastra/engine"),
-      import("./metaModel.ts"),
-      import("./documentTasks.ts"),
-    ]);
-    const context = 8;
-    const { documents, vocabulary } = characterTokens(loadBrown());
-    const clients = (split: string) =>
-      documents
-        .filter((document) => document.split === split)
-        .map((document) => documentClient(document, { context, train: 500, test: 500 }));
-    const batches = { batchSize: 10, epochs: 1 };
-    return openMeta({
-      kind: "federated",
-      model: classifier(
-        nn.sequential(
-          nn.embedding(vocabulary.tokens.length, 16, { init: nn.normal(0.1) }),
-          nn.flatten(),
-          nn.dense(64),
-          nn.relu(),
-          nn.dense(vocabulary.tokens.length),
-        ),
-        [context],
-      ),
-      train: tasksOf(clients("train")),
-      batches,
-      tasksPerRound: 10,
-      testTasks: (split) => tasksOf(clients(split)),
-      testBatches: () => batches,
-      scale: 100,
-    });
-  },
+  (document, split) => document.split === split,
+);
+
+/** Genres whose documents are nobody's to train on. */
+const HELD: Readonly<Record<"valid" | "test", readonly string[]>> = {
+  valid: ["editorial", "hobbies"],
+  test: ["humor", "mystery", "romance", "science_fiction"],
 };
+
+export const brownGenresProblem: MetaProblem = brownClients(
+  {
+    name: "brown-genres",
+    title:
+      "the same by genre skew: clients to judge by are humor, mystery, romance and science fiction, genres that none of the others has",
+    testTasks: { valid: 63, test: 68 },
+  },
+  ({ genre }, split) =>
+    split === "train"
+      ? !Object.values(HELD).some((genres) => genres.includes(genre))
+      : HELD[split].includes(genre),
+);
 
 export const metaProblems: readonly MetaProblem[] = [
   sinusoidProblem,
   hanziProblem,
   skewedMnistProblem,
   brownProblem,
+  brownGenresProblem,
 ];
 
 /** @throws RangeError naming the problems, for a name that is none. */

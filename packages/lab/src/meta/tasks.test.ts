@@ -4,6 +4,7 @@ import { loadHanzi } from "../data/hanzi.ts";
 import { loadMnist } from "../data/mnist.ts";
 import { documentClient } from "./documentTasks.ts";
 import { glyphTasks, nearestNeighbour } from "./glyphTasks.ts";
+import { brownGenresProblem, brownProblem } from "./problems.ts";
 import { skewedClients } from "./skewedTasks.ts";
 
 const characters = loadHanzi().filter(({ split }) => split === "test");
@@ -101,5 +102,26 @@ describe("documents as clients", () => {
     expect(() => documentClient(document, { context: 3, train: 4, test: 4 })).toThrow(
       'documentClient: "ca01" must hold 11 characters, got 10; ask for fewer',
     );
+  });
+});
+
+describe.each([brownProblem, brownGenresProblem])("$info.name", (problem) => {
+  test.each(["valid", "test"] as const)("has as many %s clients as it says", async (split) => {
+    const opened = await problem.open();
+    const tasks = problem.info.testTasks?.[split] ?? Number.NaN;
+    const params = opened.start({ method: "sgd", rate: 0.1, rounds: 1, seed: 1 }).params;
+    const judge = (count: number) =>
+      opened.evaluate({
+        method: "sgd",
+        seed: 1,
+        split,
+        tasks: count,
+        shots: 0,
+        params,
+        adapt: null,
+        signal: AbortSignal.abort(),
+      });
+    expect(await judge(tasks)).toEqual([]);
+    await expect(judge(tasks + 1)).rejects.toThrow(`from 1 to the ${tasks} tasks there are`);
   });
 });
