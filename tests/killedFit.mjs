@@ -38,8 +38,7 @@ const { history } = await fit(
 );
 const hash = createHash("sha256");
 for (const leaves of [optimizer.params, state]) {
-  for (const [path, { data }] of Object.entries(leaves).toSorted()) {
-    hash.update(path);
+  for (const { data } of Object.values(leaves)) {
     hash.update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
   }
 }

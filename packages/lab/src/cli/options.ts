@@ -91,6 +91,7 @@ export interface CommandOptions {
     key?: string;
     members?: readonly Member[];
     invitation?: string;
+    continues?: string;
     founder?: string;
     state?: string;
     metrics?: number;
@@ -419,6 +420,13 @@ export const commands: { readonly [Name in CommandName]: CommandSpec<CommandOpti
         value: "file",
         description: "invite: where the invitation is written; join: the invitation",
         default: "invitation.json",
+        parse: text,
+      },
+      continues: {
+        value: "file",
+        description:
+          "invite: the invitation of a run that goes on, on another graph, with other members or to a later round; peers keep their state",
+        default: "none: a new run",
         parse: text,
       },
       founder: {

@@ -43,7 +43,7 @@ const ACTIONS: Readonly<
     run: simulateSwarm,
   },
   identity: { takes: ["key", "json"], run: showIdentity },
-  invite: { takes: [...RUN, "key", "members", "invitation"], run: invite },
+  invite: { takes: [...RUN, "key", "members", "invitation", "continues"], run: invite },
   join: {
     takes: ["key", "invitation", "founder", "state", "metrics", "listen", "json"],
     run: join,

@@ -7,7 +7,7 @@ import type { Roster } from "@adastra/swarm/libp2p";
 import { parseGraph } from "../swarm/graphSpec.ts";
 import type { MemberResult } from "../swarm/member.ts";
 import { type RunConfig, requireConfig } from "../swarm/runConfig.ts";
-import type { CommandOptions } from "./options.ts";
+import { type CommandOptions, flagOf } from "./options.ts";
 import { align } from "./resultTable.ts";
 import type { SwarmWorld } from "./swarmWorld.ts";
 import { exitCodes, UsageError } from "./terminal.ts";
@@ -30,22 +30,90 @@ export async function showIdentity(
   return exitCodes.ok;
 }
 
+/** What a run's own invitation has settled, so that one which goes on with it cannot say otherwise. */
+const SETTLED = [
+  "problem",
+  "methods",
+  "rates",
+  "skew",
+  "localSteps",
+  "compression",
+  "consensusStep",
+  "clip",
+  "b1",
+  "b2",
+  "eps",
+] as const satisfies readonly (keyof Options)[];
+
 /**
- * Founds a run: writes who takes part, on which graph and how they train, signed with the key.
+ * Founds a run, or with `--continues` goes on with one on another graph: writes who takes part, on which graph and how they
+ * train, signed with the key.
  *
- * @throws UsageError without members or with more than one method or rate; RangeError for what a roster cannot be.
+ * @throws UsageError without members or with more than one method or rate, and for what a run that goes on has settled;
+ * RangeError for what a roster cannot be.
  */
 export async function invite(
   options: Options,
   { terminal, randomBytes }: SwarmWorld,
 ): Promise<number> {
-  const { key = KEY, invitation = INVITATION, members = [], methods = ["damsgrad"] } = options;
-  const { rates = [1e-3], graph = "ring" } = options;
+  const { key = KEY, invitation = INVITATION, graph = "ring", json, continues } = options;
+  const { createInvitation, loadIdentity, readInvitation } = await import("@adastra/swarm/libp2p");
+  const earlier =
+    continues === undefined
+      ? undefined
+      : await readInvitation(await readFile(continues, "utf8"), (await loadIdentity(key)).id);
+  const settled = SETTLED.find((name) => earlier !== undefined && options[name] !== undefined);
+  if (settled !== undefined) {
+    throw new UsageError(
+      `swarm: ${flagOf(settled)} must stay what it is in a run that goes on, got another; leave it out`,
+    );
+  }
+  const members = options.members ?? earlier?.peers ?? [];
   if (members.length < 2) {
     throw new UsageError(
       `swarm: --members must name at least two peers, got ${members.length}; ask each for the id that adastra swarm identity prints`,
     );
   }
+  const { config, problem, method } = completeConfig(options, earlier, members.length);
+  const { layoutOf, startTask } = await import("../swarm/member.ts");
+  const task = startTask(await problem.open(), config, members.length);
+  const layout = layoutOf(task, method.exchanged);
+  const drawn = Array.from(randomBytes(8), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  const run = earlier?.run ?? drawn;
+  const epoch = earlier === undefined ? 0 : earlier.epoch + 1;
+  const roster: Roster = {
+    run,
+    epoch,
+    layout: await layoutId(layout, epoch),
+    mixing: metropolis(
+      parseGraph("swarm: --graph", graph, members.length, mulberry32(SEED).fork("graph")),
+    ),
+    peers: members,
+    config,
+  };
+  const founder = await loadIdentity(key);
+  await replace(invitation, `${await createInvitation(roster, founder)}\n`);
+  const which = epoch === 0 ? "" : `, graph epoch ${epoch}`;
+  terminal.out(
+    json
+      ? `${JSON.stringify({ run, epoch, founder: founder.id, invitation, peers: members.length })}\n`
+      : `run ${run}${which} of ${members.length} peers, ${config.rounds} rounds of ${config.method}: ${invitation}\n` +
+          `each joins with: adastra swarm join --invitation ${invitation} --founder ${founder.id}\n`,
+  );
+  return exitCodes.ok;
+}
+
+/** How peers train: as the options say, or as the run that goes on does, to a later round where one is named. */
+function completeConfig(
+  options: Options,
+  earlier: Roster | undefined,
+  peers: number,
+): ReturnType<typeof requireConfig> {
+  if (earlier !== undefined) {
+    const { config } = requireConfig(earlier.config);
+    return requireConfig({ ...config, rounds: options.rounds ?? config.rounds });
+  }
+  const { methods = ["damsgrad"], rates = [1e-3] } = options;
   const [method] = methods;
   const [learningRate] = rates;
   if (method === undefined || learningRate === undefined || methods.length + rates.length > 2) {
@@ -54,52 +122,27 @@ export async function invite(
     );
   }
   const { localSteps = 1, compression = "none", consensusStep = 1, clip = null } = options;
-  const { b1, b2, eps, skew = { kind: "none" }, problem: name = "mnist-mlp" } = options;
-  const config: RunConfig = {
-    problem: name,
-    method,
-    options: {
-      ...(b1 !== undefined && { b1 }),
-      ...(b2 !== undefined && { b2 }),
-      ...(eps !== undefined && { eps }),
-    },
-    learningRate,
-    rounds: options.rounds ?? 0,
-    seed: SEED,
-    skew,
-    localSteps,
-    compression,
-    consensusStep,
-    clip,
-  };
+  const { b1, b2, eps, skew = { kind: "none" }, problem = "mnist-mlp" } = options;
   const withRounds = (rounds: number): ReturnType<typeof requireConfig> =>
-    requireConfig({ ...config, rounds });
-  const stepsPerEpoch = withRounds(1).problem.stepsPerEpoch(members.length);
-  const complete = withRounds(options.rounds ?? Math.max(1, 2 * stepsPerEpoch));
-  const { layoutOf, startTask } = await import("../swarm/member.ts");
-  const task = startTask(await complete.problem.open(), complete.config, members.length);
-  const layout = layoutOf(task, complete.method.exchanged);
-  const hex = Array.from(randomBytes(8), (byte) => byte.toString(16).padStart(2, "0")).join("");
-  const roster: Roster = {
-    run: hex,
-    epoch: 0,
-    layout: await layoutId(layout, 0),
-    mixing: metropolis(
-      parseGraph("swarm: --graph", graph, members.length, mulberry32(SEED).fork("graph")),
-    ),
-    peers: members,
-    config: complete.config,
-  };
-  const { createInvitation, loadIdentity } = await import("@adastra/swarm/libp2p");
-  const founder = await loadIdentity(key);
-  await replace(invitation, `${await createInvitation(roster, founder)}\n`);
-  terminal.out(
-    options.json
-      ? `${JSON.stringify({ run: hex, founder: founder.id, invitation, peers: members.length })}\n`
-      : `run ${hex} of ${members.length} peers, ${complete.config.rounds} rounds of ${method}: ${invitation}\n` +
-          `each joins with: adastra swarm join --invitation ${invitation} --founder ${founder.id}\n`,
-  );
-  return exitCodes.ok;
+    requireConfig({
+      problem,
+      method,
+      options: {
+        ...(b1 !== undefined && { b1 }),
+        ...(b2 !== undefined && { b2 }),
+        ...(eps !== undefined && { eps }),
+      },
+      learningRate,
+      rounds,
+      seed: SEED,
+      skew,
+      localSteps,
+      compression,
+      consensusStep,
+      clip,
+    } satisfies RunConfig);
+  const stepsPerEpoch = withRounds(1).problem.stepsPerEpoch(peers);
+  return withRounds(options.rounds ?? Math.max(1, 2 * stepsPerEpoch));
 }
 
 /**

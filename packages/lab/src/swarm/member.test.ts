@@ -101,8 +101,37 @@ describe("real peers on loopback", () => {
     await expect(member(0, { roster: { ...roster, run: "00000000000000ff" } })).rejects.toThrow(
       `swarm: the state in ${file("state0")} must be of run 00000000000000ff, got one of 0808080808080808; name another folder`,
     );
-    await expect(member(0, { roster: { ...roster, epoch: 1 } })).rejects.toThrow(
-      "must be of graph epoch 1, got one of 0; name another folder",
+  }, 60_000);
+
+  test("a run goes on with another peer on another graph, and not back", async () => {
+    const stranger = (await command("identity", { key: file("key3") })).out.trim();
+    const text = await readFile(file("invitation.json"), "utf8");
+    const { peers } = await readInvitation(text, founder);
+    const next = { key: file("key0"), continues: file("invitation.json") } as const;
+    const { out } = await command("invite", {
+      ...next,
+      invitation: file("next.json"),
+      // The new peer only dials.
+      members: [...peers, { id: stranger, addresses: [] }],
+      graph: "complete",
+      rounds: 90,
+    });
+    expect(out).toMatch("run 0808080808080808, graph epoch 1 of 4 peers, 90 rounds of damsgrad");
+    const roster = await readInvitation(await readFile(file("next.json"), "utf8"), founder);
+    const results = await Promise.all([0, 1, 2, 3].map((peer) => member(peer, { roster })));
+    for (const [peer, { round, rounds, metric, mixed, traffic }] of results.entries()) {
+      expect(round).toBe(90);
+      // All go on from round 60, the new one from what a neighbour has.
+      expect(rounds).toBeLessThanOrEqual(30);
+      expect(mixed).toBeGreaterThan(0);
+      expect(metric, `peer ${peer}`).toBeGreaterThan(60);
+      expect(traffic.refused).toEqual({});
+    }
+    await expect(member(0)).rejects.toThrow(
+      `swarm: the state in ${file("state0")} must be of graph epoch 0 or before, got one of 1; name another folder`,
+    );
+    await expect(command("invite", { ...next, rates: [0.1] })).rejects.toThrow(
+      "swarm: --rates must stay what it is in a run that goes on, got another; leave it out",
     );
   }, 60_000);
 

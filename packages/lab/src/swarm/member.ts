@@ -6,6 +6,7 @@ import { CheckpointDirectory, nodeFiles } from "@adastra/core/checkpoint";
 import {
   createTrainer,
   type Layout,
+  layoutId,
   PeerLoop,
   type RoundReport,
   type Timers,
@@ -110,12 +111,14 @@ export async function runMember({
     gradient: (params, gradients) => task.gradient(self, params, gradients),
   });
   const directory = state === undefined ? undefined : await openState(state);
-  const after = directory === undefined ? 0 : await resume(directory, trainer, roster, state ?? "");
+  const layout = layoutOf(task, method.exchanged);
+  const after =
+    directory === undefined ? 0 : await resume(directory, trainer, roster, layout, state ?? "");
   const timers = systemTimers(clock);
   const transport = await libp2pTransport({
     identity,
     roster,
-    layout: layoutOf(task, method.exchanged),
+    layout,
     timers,
     ...(listen !== undefined && { listen }),
   });
@@ -192,11 +195,15 @@ async function openState(folder: string): Promise<CheckpointDirectory> {
   return new CheckpointDirectory(nodeFiles(fs, folder));
 }
 
-/** Loads the last checkpoint; returns its round, 0 without one. */
+/**
+ * Loads the last checkpoint; returns its round, 0 without one. Of an earlier graph of the run it is taken too: the founder's
+ * invitation says that the run goes on.
+ */
 async function resume(
   directory: CheckpointDirectory,
   trainer: Trainer,
   roster: Roster,
+  layout: Layout,
   folder: string,
 ): Promise<number> {
   const step = await directory.latest();
@@ -204,18 +211,26 @@ async function resume(
     return 0;
   }
   const { optimizer, extra } = await directory.load(step);
-  const { run, epoch, layout } = (extra ?? {}) as Partial<Record<string, unknown>>;
-  for (const [name, got, wanted] of [
-    ["run", run, roster.run],
-    ["graph epoch", epoch, roster.epoch],
-    ["layout", layout, roster.layout],
-  ] as const) {
-    if (got !== wanted) {
-      throw new RangeError(
-        `swarm: the state in ${folder} must be of ${name} ${wanted}, got one of ${String(got)}; name another folder`,
-      );
-    }
+  const saved = (extra ?? {}) as Partial<Record<string, unknown>>;
+  const refuse = (name: string, wanted: string, got: unknown): never => {
+    throw new RangeError(
+      `swarm: the state in ${folder} must be of ${name} ${wanted}, got one of ${String(got)}; name another folder`,
+    );
+  };
+  if (saved["run"] !== roster.run) {
+    refuse("run", roster.run, saved["run"]);
+  }
+  const { epoch } = saved;
+  if (!(typeof epoch === "number" && epoch <= roster.epoch)) {
+    return refuse("graph epoch", `${roster.epoch} or before`, epoch);
+  }
+  const expected = await layoutId(layout, epoch);
+  if (saved["layout"] !== expected) {
+    refuse("layout", expected, saved["layout"]);
   }
   trainer.load(optimizer);
+  if (epoch < roster.epoch) {
+    trainer.beginEpoch();
+  }
   return step;
 }

@@ -140,3 +140,20 @@ test("what lies in several leaves is mixed whole and in pieces, alike for float3
     }
   }
 });
+
+test("an epoch begins with ũ at v̂, so that their means are equal whoever the peers are", async () => {
+  const trainer = trainerOf(damsgrad({ eps: 0.25 }));
+  void trainer.prepare();
+  await trainer.advance();
+  trainer.mix([{ share: 0.5, mine: new Float64Array(6), theirs: new Float64Array(6).fill(2) }]);
+  const { optimizer } = trainer;
+  const arrays = (key: string) => Object.values(optimizer.views(key)).map(({ data }) => [...data]);
+  expect(arrays("utilde")).not.toEqual(arrays("vhat"));
+  const before = arrays("vhat");
+  trainer.beginEpoch();
+  expect(arrays("utilde")).toEqual(before);
+  expect(arrays("vhat")).toEqual(before);
+  const plain = trainerOf(dpsgd());
+  plain.beginEpoch();
+  expect([...valuesOf(plain)]).toEqual([0, 3, -1]);
+});

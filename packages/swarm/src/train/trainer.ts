@@ -34,6 +34,8 @@ export interface Trainer {
   read(into: Values): void;
   /** What is exchanged becomes `values`, as of a peer that was there: v̂ then starts at ũ. */
   adopt(values: Values): void;
+  /** The graph or its peers changed: ũ starts at v̂, so that their means are equal whoever the peers are. */
+  beginEpoch(): void;
   /** Adds Σ share · (theirs − mine) to what is exchanged, or to one of its vectors. */
   mix(pulls: readonly Pull[], vector?: number): void;
   /** Takes the gradient of the parameters as they stand. */
@@ -102,6 +104,13 @@ export function createTrainer({
   const parameters = (vectors[0] ?? []).reduce((sum, data) => sum + data.length, 0);
   const mixInto = mixer ?? createMixer(vectors.length * parameters, dtype, backend);
   const all = vectors.flat();
+  const moments = (): readonly (readonly [vhat: NumericArray, utilde: NumericArray])[] => {
+    if (!method.exchanged.includes("utilde")) {
+      return [];
+    }
+    const utilde = arraysOf(optimizer.views("utilde"));
+    return arraysOf(optimizer.views("vhat")).map((data, i) => [data, utilde[i] as NumericArray]);
+  };
   let taken = 0;
   let loss = Number.NaN;
 
@@ -148,11 +157,13 @@ export function createTrainer({
         data.set(values.subarray(at, at + data.length));
         at += data.length;
       }
-      if (method.exchanged.includes("utilde")) {
-        const [vhat, utilde] = [optimizer.views("vhat"), optimizer.views("utilde")].map(arraysOf);
-        vhat?.forEach((data, i) => {
-          data.set(utilde?.[i] as NumericArray);
-        });
+      for (const [vhat, utilde] of moments()) {
+        vhat.set(utilde);
+      }
+    },
+    beginEpoch: () => {
+      for (const [vhat, utilde] of moments()) {
+        utilde.set(vhat);
       }
     },
     mix: (pulls, vector) =>
