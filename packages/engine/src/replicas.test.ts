@@ -115,6 +115,12 @@ describe("replicas", () => {
     await expect(compile(loss, { params, example: batch, ...given })).rejects.toThrow(message);
   });
 
+  test("a graph that was disposed of refuses to run, instead of waiting for its threads", async () => {
+    const compiled = await compile(loss, { params, example: batch, replicas: 2 });
+    await compiled.dispose();
+    await expect(compiled.run(batch, params, zerosLike(params))).rejects.toThrow();
+  });
+
   test("aux values by rows are refused", async () => {
     const byRow = (p: nn.ParamValues, { x, y }: Batch, mode: Mode) => {
       const logits = model.apply(p, x, mode);

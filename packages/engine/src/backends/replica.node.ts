@@ -1,6 +1,7 @@
 /** The thread of one copy of a graph: `replicas.node.ts` starts it and says when to run. */
 
 import { parentPort, workerData } from "node:worker_threads";
+import { sizeOf } from "@adastra/core";
 import { createNodeExecutable } from "./cpu.node.ts";
 import {
   arrayFor,
@@ -15,7 +16,7 @@ const data = workerData as ReplicaData;
 const { graph, threads, byRows } = data;
 
 const own = graph.inputs.map(({ tensor }) => arrayFor(tensor));
-const results = outputsOf(data).map((tensor) => new Float32Array(arrayFor(tensor).length));
+const results = outputsOf(data).map(({ shape }) => new Float32Array(sizeOf(shape)));
 const whole = viewsOf(data.whole, inputsOf(data, false));
 const rows = viewsOf(data.rows, inputsOf(data, true));
 const outputs = viewsOf(data.outputs, outputsOf(data));

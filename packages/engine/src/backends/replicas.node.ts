@@ -104,6 +104,8 @@ class Replica {
   private waiting:
     | { readonly resolve: () => void; readonly reject: (reason: unknown) => void }
     | undefined;
+  /** Why it can run no more. */
+  private ended: unknown;
 
   constructor(shared: Omit<ReplicaData, "rows" | "outputs">) {
     const [rows, results] = [inputsOf(shared, true), outputsOf(shared)];
@@ -113,14 +115,19 @@ class Replica {
     // Without what the process was told for its own files: the script needs none of it.
     this.worker = new Worker(SCRIPT, { workerData: data, execArgv: [] });
     this.worker.on("message", ({ error }: ReplicaAnswer) => this.settle(error));
-    this.worker.on("error", (error) => this.settle(error));
+    this.worker.on("error", (error) => this.end(error));
     this.worker.on("exit", (code) => {
-      this.settle(new Error(`run: a replica's thread must live as long as its graph, got ${code}`));
+      this.end(
+        new Error(`run: a replica's thread must live as long as its graph, got exit ${code}`),
+      );
     });
     this.ready = this.answer();
   }
 
   run(rows: readonly InputData[]): Promise<void> {
+    if (this.ended !== undefined) {
+      return Promise.reject(this.ended as Error);
+    }
     this.rows.forEach((view, i) => view.set(rows[i] as InputData));
     const answer = this.answer();
     this.worker.postMessage("run");
@@ -137,6 +144,11 @@ class Replica {
     return new Promise((resolve, reject) => {
       this.waiting = { resolve, reject };
     });
+  }
+
+  private end(reason: unknown): void {
+    this.ended ??= reason;
+    this.settle(this.ended);
   }
 
   private settle(error?: unknown): void {

@@ -23,6 +23,13 @@ export interface Stamp {
   readonly packages: Readonly<Record<string, string>>;
 }
 
+/** The line above a table: where, of what and when. */
+export function describeStamp(stamp: Stamp): string {
+  const { cpu, cores, node, revision, clean, load, date } = stamp;
+  const changes = clean === true ? "" : " with changes";
+  return `${cpu}, ${cores} cores, Node ${node}, revision ${revision}${changes}, load ${load.join(", ")}, ${date}`;
+}
+
 /** @param packages - names whose versions are noted where they are installed. */
 export function environment(date: Date, packages: readonly string[] = []): Stamp {
   const status = git("status", "--porcelain");

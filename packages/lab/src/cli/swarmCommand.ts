@@ -8,27 +8,12 @@ import { swarmProblems } from "../swarm/problems.ts";
 import { createBenchProgress } from "./benchProgress.ts";
 import { type CommandOptions, flagOf } from "./options.ts";
 import { align } from "./resultTable.ts";
-import { invite, join, showIdentity, showStatus } from "./swarmPeerCommand.ts";
+import { invite, join, showIdentity, showStatus, TRAINING } from "./swarmPeerCommand.ts";
 import type { SwarmWorld } from "./swarmWorld.ts";
 import { exitCodes, UsageError } from "./terminal.ts";
 
 /** Options that an action takes; others would be ignored. */
-const RUN = [
-  "problem",
-  "methods",
-  "rates",
-  "graph",
-  "skew",
-  "rounds",
-  "localSteps",
-  "compression",
-  "consensusStep",
-  "clip",
-  "b1",
-  "b2",
-  "eps",
-  "json",
-] as const;
+const RUN: readonly (keyof CommandOptions["swarm"])[] = [...TRAINING, "graph", "rounds", "json"];
 const ACTIONS: Readonly<
   Record<
     string,

@@ -30,8 +30,8 @@ export async function showIdentity(
   return exitCodes.ok;
 }
 
-/** What a run's own invitation has settled, so that one which goes on with it cannot say otherwise. */
-const SETTLED = [
+/** How peers train: what a run's first invitation settles for all that go on with it. */
+export const TRAINING: readonly (keyof Options)[] = [
   "problem",
   "methods",
   "rates",
@@ -43,7 +43,7 @@ const SETTLED = [
   "b1",
   "b2",
   "eps",
-] as const satisfies readonly (keyof Options)[];
+];
 
 /**
  * Founds a run, or with `--continues` goes on with one on another graph: writes who takes part, on which graph and how they
@@ -62,7 +62,7 @@ export async function invite(
     continues === undefined
       ? undefined
       : await readInvitation(await readFile(continues, "utf8"), (await loadIdentity(key)).id);
-  const settled = SETTLED.find((name) => earlier !== undefined && options[name] !== undefined);
+  const settled = TRAINING.find((name) => earlier !== undefined && options[name] !== undefined);
   if (settled !== undefined) {
     throw new UsageError(
       `swarm: ${flagOf(settled)} must stay what it is in a run that goes on, got another; leave it out`,

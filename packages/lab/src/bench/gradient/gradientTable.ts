@@ -1,13 +1,13 @@
 /** The table a run of `adastra bench gradient` ends with. */
 
 import { align } from "../../cli/resultTable.ts";
+import { describeStamp } from "../environment.ts";
 import type { GradientBenchResult, ModelResult } from "./result.ts";
 
 export function renderGradientTable(result: GradientBenchResult): string {
-  const { cpu, cores, node, revision, clean, load, date } = result.environment;
   return [
     "The gradient of a loss, float32; Adastra on ONNX Runtime's CPU provider. Milliseconds.",
-    `${cpu}, ${cores} cores, Node ${node}, revision ${revision}${clean === true ? "" : " with changes"}, load ${load.join(", ")}, ${date}`,
+    describeStamp(result.environment),
     "",
     ...result.models.flatMap(renderModel),
     ...(result.models.length === 0 ? ["no model was finished", ""] : []),

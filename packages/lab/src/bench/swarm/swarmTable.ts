@@ -1,15 +1,15 @@
 /** The tables a run of `adastra bench swarm` ends with. */
 
 import { align } from "../../cli/resultTable.ts";
+import { describeStamp } from "../environment.ts";
 import type { SwarmBenchResult } from "./result.ts";
 
 const ms = (value: number): string => value.toPrecision(3);
 
 export function renderSwarmTable(result: SwarmBenchResult): string {
-  const { cpu, cores, node, revision, clean, load, date } = result.environment;
   return [
     "Peers: exchanges of a ring of four processes on loopback, and whole graphs simulated in one process. Milliseconds a round.",
-    `${cpu}, ${cores} cores, Node ${node}, revision ${revision}${clean === true ? "" : " with changes"}, load ${load.join(", ")}, ${date}`,
+    describeStamp(result.environment),
     "",
     ...result.transport.flatMap(({ parameters, byteRatio, wrong, rows }) => [
       `${parameters.toLocaleString("en")} parameters, two vectors to both neighbours`,
