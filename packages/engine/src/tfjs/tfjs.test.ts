@@ -2,10 +2,8 @@ import {
   adai,
   adam,
   adashift,
-  type Changes,
   chain,
   clipByGlobalNorm,
-  compileOptimizer,
   cosine,
   cpropAdam,
   mul,
@@ -13,7 +11,6 @@ import {
   type NamedInputs,
   NonFiniteError,
   type Optimizer,
-  type Random,
   sgd,
 } from "@adastra/core";
 import * as tf from "@tensorflow/tfjs-core";
@@ -21,9 +18,20 @@ import "@tensorflow/tfjs-backend-cpu";
 import "@tensorflow/tfjs-backend-wasm";
 import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { REPRESENTATIVE } from "../../testing/catalogue.ts";
-import { type NamedTensor, type TfOptimizer, type TfOptions, toTf } from "./index.ts";
-
-const SHAPES: readonly (readonly number[])[] = [[], [3], [4, 5], [8]];
+import {
+  bits,
+  compile,
+  compiledSteps,
+  expectClose,
+  gradientsFor,
+  gradientsOf,
+  Run,
+  SHAPES,
+  skip,
+  valuesOf,
+  wasmBackend,
+} from "../../testing/tfjsRuns.ts";
+import { type NamedTensor, toTf } from "./index.ts";
 
 afterEach(() => {
   tf.disposeVariables();
@@ -413,218 +421,3 @@ describe("execution", () => {
     expectClose(run.values(), expected);
   });
 });
-
-describe("on the heap of backend wasm", () => {
-  beforeAll(async () => {
-    await tf.setBackend("wasm");
-  });
-
-  const big = [[], [5], [40, 25], [20_011]];
-  it.each([
-    ["sgd", sgd()],
-    ["adam", adam()],
-    ["adashift", adashift()],
-    ["adashift without phi", adashift({ phi: "none", n: 3 })],
-    ["adai", adai()],
-    ["cprop", cpropAdam()],
-    ["clip+adam", chain(clipByGlobalNorm(1), adam())],
-  ])("%s writes in place, bit for bit as core, also when the heap grows", (_, optimizer) => {
-    const run = new Run(optimizer, { learningRate: 0.05 }, big);
-    const backend = wasmBackend();
-    run.steps(1);
-    const first = run.variables.map((variable) => backend.typedArrayFromHeap(variable).byteOffset);
-    const clone = tf.reshape(run.variables[2] as tf.Variable, [1000]);
-    const before = clone.dataSync().slice();
-    run.steps(9);
-    const bytes = backend.wasm.HEAPU8.length;
-    const ballast: tf.Tensor[] = [];
-    while (backend.wasm.HEAPU8.length === bytes) {
-      ballast.push(tf.zeros([4e6]));
-    }
-    run.steps(10);
-    expect(run.optimizer.inPlace).toBe(true);
-    expect(run.values()).toEqual(compiledSteps(optimizer, 0.05, 20, big));
-    expect(clone.dataSync()).toEqual(before);
-    const after = run.variables.map((variable) => backend.typedArrayFromHeap(variable).byteOffset);
-    // The one that shared its data with the clone moved, once.
-    expect(after.map((at, i) => at === first[i])).toEqual([true, true, false, true]);
-    tf.dispose([clone, ballast]);
-    run.optimizer.dispose();
-  });
-
-  it("gives back its block, and no number of data is lost", () => {
-    const backend = wasmBackend();
-    const rounds = (count: number): void => {
-      for (let i = 0; i < count; i++) {
-        const run = new Run(adashift(), { learningRate: 0.1 }, [[1000, 100]]);
-        run.steps(2);
-        run.optimizer.dispose();
-        tf.disposeVariables();
-      }
-    };
-    rounds(2);
-    const [bytes, ids] = [backend.wasm.HEAPU8.length, backend.numDataIds()];
-    rounds(40);
-    // A lost block would be 5 MB a round.
-    expect([backend.wasm.HEAPU8.length, backend.numDataIds()]).toEqual([bytes, ids]);
-  });
-
-  it("is seen by convolutions and PReLU that ran with the weights before", () => {
-    const image = tf.ones([1, 4, 4, 1]) as tf.Tensor4D;
-    const kernel = tf.variable(tf.ones([3, 3, 1, 1]), true, "kernel");
-    const alpha = tf.variable(tf.fill([4], 0.5), true, "alpha");
-    const results = (): number[] => [
-      ...tf.tidy(() => tf.conv2d(image, kernel as tf.Tensor4D, 1, "valid").dataSync()).slice(0, 1),
-      ...tf.tidy(() => tf.prelu(tf.fill([4], -1), alpha).dataSync()).slice(0, 1),
-    ];
-    expect([results(), results()]).toEqual([
-      [9, -0.5],
-      [9, -0.5],
-    ]);
-    const optimizer = toTf(sgd(), { learningRate: 1 });
-    for (const [conv, prelu] of [
-      [18, -1.5],
-      [27, -2.5],
-    ]) {
-      tf.tidy(() =>
-        optimizer.applyGradients({ kernel: tf.fill([3, 3, 1, 1], -1), alpha: tf.fill([4], -1) }),
-      );
-      expect(results()).toEqual([conv, prelu]);
-    }
-    expect(optimizer.inPlace).toBe(true);
-    image.dispose();
-  });
-
-  it("takes a variable as the gradient of another, and of itself", () => {
-    const [a, b] = [
-      tf.variable(tf.tensor1d([1, 2]), true, "a"),
-      tf.variable(tf.tensor1d([4, 8]), true, "b"),
-    ];
-    const optimizer = toTf(sgd(), { learningRate: 0.5 });
-    optimizer.applyGradients({ a: b, b: a });
-    optimizer.applyGradients({ a });
-    expect([a, b].map((variable) => Array.from(variable.dataSync()))).toEqual([
-      [-0.5, -1],
-      [3.5, 7],
-    ]);
-  });
-});
-
-/** What these tests read of the `wasm` backend. */
-function wasmBackend() {
-  return tf.backend() as tf.KernelBackend & {
-    typedArrayFromHeap(tensor: tf.TensorInfo): Float32Array;
-    wasm: { asm: object; readonly HEAPU8: Uint8Array };
-  };
-}
-
-/** An optimizer on variables of its own, and the gradients of its steps: noise around a parabola. */
-class Run {
-  readonly variables: tf.Variable[];
-  readonly random: Random = mulberry32(3);
-  optimizer: TfOptimizer;
-
-  constructor(optimizer: Optimizer, options: TfOptions, shapes = SHAPES, prefix = "w") {
-    this.variables = shapes.map((shape, i) =>
-      tf.tidy(() => tf.variable(tf.tensor(startOf(shape, i), [...shape]), true, `${prefix}${i}`)),
-    );
-    this.optimizer = toTf(optimizer, options);
-  }
-
-  steps(count: number): void {
-    for (let t = 0; t < count; t++) {
-      const gradients = gradientsOf(this.variables, this.random);
-      this.optimizer.applyGradients(gradients);
-      tf.dispose(gradients.map(({ tensor }) => tensor));
-    }
-  }
-
-  values(): number[][] {
-    return this.variables.map((variable) => Array.from(variable.dataSync()));
-  }
-}
-
-function startOf(shape: readonly number[], i: number): Float32Array {
-  const random = mulberry32(100 + i);
-  return Float32Array.from({ length: tf.util.sizeFromShape([...shape]) }, () => random.normal());
-}
-
-function gradientsOf(variables: readonly tf.Variable[], random: Random): NamedTensor[] {
-  return variables.map((variable) => ({
-    name: variable.name,
-    tensor: tf.tensor(
-      (variable.dataSync() as Float32Array).map((x) => x + random.normal()),
-      variable.shape,
-    ),
-  }));
-}
-
-/** The state of `Run`'s generator after so many steps. */
-function skip(steps: number): number {
-  const random = mulberry32(3);
-  const numbers = SHAPES.reduce((sum, shape) => sum + tf.util.sizeFromShape([...shape]), 0);
-  for (let i = 0; i < steps * numbers; i++) {
-    random.normal();
-  }
-  return random.save();
-}
-
-function compile(
-  optimizer: Optimizer,
-  learningRate: TfOptions["learningRate"],
-  hyperparameters: Changes = {},
-  shapes = SHAPES,
-) {
-  const params = shapes.map((shape, i) => [`w${i}`, { shape, data: startOf(shape, i) }] as const);
-  return compileOptimizer(optimizer, {
-    params: Object.fromEntries(params),
-    learningRate,
-    hyperparameters,
-  });
-}
-
-function valuesOf(compiled: ReturnType<typeof compile>): number[][] {
-  return Object.values(compiled.params).map(({ data }) => Array.from(data));
-}
-
-function compiledSteps(
-  optimizer: Optimizer,
-  learningRate: TfOptions["learningRate"],
-  steps: number,
-  shapes = SHAPES,
-): number[][] {
-  const compiled = compile(optimizer, learningRate, {}, shapes);
-  const random = mulberry32(3);
-  for (let t = 0; t < steps; t++) {
-    compiled.step(gradientsFor(compiled, random));
-  }
-  return valuesOf(compiled);
-}
-
-function gradientsFor(compiled: ReturnType<typeof compile>, random: Random) {
-  const gradients = Object.entries(compiled.params).map(
-    ([name, { data }]) => [name, data.map((x) => x + random.normal())] as const,
-  );
-  return Object.fromEntries(gradients);
-}
-
-function bits(values: unknown): string {
-  return JSON.stringify(values, (_, x) => (Object.is(x, -0) ? "-0" : x) as unknown);
-}
-
-/**
- * Held to core's float32: the same formulas, but sums and what is one number a tensor are in float32 here and in
- * float64 there. A few units in the last place (6e-8), which the parabola does not amplify; 2.4e-7 was the most found.
- */
-const TOLERANCE = 1e-6;
-
-function expectClose(got: number[][], expected: number[][]): void {
-  expected.forEach((leaf, i) => {
-    leaf.forEach((x, j) => {
-      const difference = Math.abs((got[i]?.[j] as number) - x) / Math.max(1, Math.abs(x));
-      expect(difference, `leaf ${i}, element ${j}: ${got[i]?.[j]}, not ${x}`).toBeLessThan(
-        TOLERANCE,
-      );
-    });
-  });
-}
