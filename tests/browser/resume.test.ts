@@ -1,9 +1,9 @@
 import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { decodeCheckpoint, encodeCheckpoint } from "../../packages/core/src/checkpoint/index.ts";
 import { CATALOGUE } from "../../packages/core/src/testCatalogue.ts";
+import { openBundledPage } from "./bundledPage.ts";
 import { launchChromium } from "./chromium.ts";
 import { train } from "./resumePage.ts";
 
@@ -12,22 +12,14 @@ let page: Page;
 
 beforeAll(async () => {
   browser = await launchChromium();
-  page = await browser.newPage();
-  await page.goto(new URL("./blank.html", import.meta.url).href);
-  const { outputFiles } = await build({
+  page = await openBundledPage(browser, {
     stdin: {
       contents: `
         export { train } from ${JSON.stringify(fileURLToPath(new URL("./resumePage.ts", import.meta.url)))};
         export * from "@adastra/core/checkpoint";`,
       resolveDir: import.meta.dirname,
     },
-    conditions: ["@adastra/source"],
-    bundle: true,
-    format: "iife",
-    globalName: "adastra",
-    write: false,
   });
-  await page.addScriptTag({ content: outputFiles[0]?.text ?? "" });
 });
 
 afterAll(async () => {

@@ -65,7 +65,10 @@ export async function takePart(
       mixing: roster.mixing,
       rounds,
       session: self + 1,
-      gatherMs: 20_000,
+      // However busy the machine is, a round waits for both neighbours.
+      gatherMs: 100_000,
+      heartbeatMs: 20_000,
+      deadline: { firstMs: 60_000, leastMs: 60_000, mostMs: 60_000 },
       onRound: ({ mixed }) => {
         counts.rounds += 1;
         counts.mixed += mixed;

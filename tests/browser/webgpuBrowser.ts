@@ -1,19 +1,26 @@
 /** A page of a browser with the WebGPU backend in it; `webgpuPage.ts` is what it offers. */
 
 import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
 import type { Browser, Page } from "playwright-core";
+import { openBundledPage } from "./bundledPage.ts";
+import type { PageApi } from "./webgpuPage.ts";
 
-export async function openWebgpuPage(from: Browser): Promise<Page> {
-  const opened = await from.newPage();
-  // navigator.gpu exists on secure origins only; file: counts.
-  await opened.goto(new URL("./blank.html", import.meta.url).href);
-  const { outputFiles } = await build({
+export function openWebgpuPage(from: Browser): Promise<Page> {
+  return openBundledPage(from, {
     entryPoints: [fileURLToPath(new URL("./webgpuPage.ts", import.meta.url))],
-    bundle: true,
-    write: false,
-    format: "iife",
+    // `adastra` is what it offers by itself.
+    globalName: "webgpuPage",
   });
-  await opened.addScriptTag({ content: outputFiles[0]?.text ?? "" });
-  return opened;
+}
+
+/** A function of the page's that takes nothing. */
+export function call<K extends Exclude<keyof PageApi, "outcomes" | "optimizer" | "row" | "draws">>(
+  on: Page,
+  name: K,
+): ReturnType<PageApi[K]> {
+  const reply: Promise<unknown> = on.evaluate(
+    (key) => (globalThis as unknown as { adastra: Record<string, () => unknown> }).adastra[key]?.(),
+    name as string,
+  );
+  return reply as ReturnType<PageApi[K]>;
 }
