@@ -1,4 +1,3 @@
-import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
 /** Packages whose tests change nothing that another file's could see: files share a process, which halves their time. */
@@ -10,8 +9,6 @@ export default defineConfig({
   resolve: { conditions: ["@adastra/source"] },
   test: {
     testTimeout: 30_000,
-    // One fewer than cores is one alone on two of them: 13.1 minutes, with two 9.7.
-    maxWorkers: Math.max(2, availableParallelism() - 1),
     projects: [
       { extends: true, test: { name: "sharing", include: [SHARING], isolate: false } },
       {
