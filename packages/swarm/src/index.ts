@@ -1,6 +1,16 @@
 /** @adastra/swarm: decentralized training. */
 
 export type { Timers } from "./clock.ts";
+export {
+  type FederationClient,
+  type FederationClientOptions,
+  federationClient,
+} from "./federation/client.ts";
+export {
+  type FederationServer,
+  type FederationServerOptions,
+  federationServer,
+} from "./federation/server.ts";
 export type { Edge, Graph } from "./graph/graphs.ts";
 export {
   complete,
@@ -37,9 +47,10 @@ export {
   spectralGap,
   toMatrix,
 } from "./mixing/mixing.ts";
+export type { Compute } from "./peer/compute.ts";
 export type { DeadlineOptions } from "./peer/deadline.ts";
 export { PeerLoop } from "./peer/peer.ts";
-export type { Compute, PeerOptions, RoundReport } from "./peer/peerOptions.ts";
+export type { PeerOptions, RoundReport } from "./peer/peerOptions.ts";
 export type { Compression } from "./protocol/compression.ts";
 export { type Layout, layoutId } from "./protocol/layout.ts";
 export type { Message, Payload, Peer, Round, Settlement } from "./protocol/message.ts";

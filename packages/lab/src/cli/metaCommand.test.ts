@@ -5,7 +5,8 @@ import { compileOptimizer } from "@adastra/core";
 import { decodeCheckpoint } from "@adastra/core/checkpoint";
 import { arubaSgd } from "@adastra/meta";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { type MetaWorld, metaCommand } from "./metaCommand.ts";
+import { metaCommand } from "./metaCommand.ts";
+import type { MetaWorld } from "./metaWorld.ts";
 import type { CommandOptions } from "./options.ts";
 import { UsageError } from "./terminal.ts";
 
@@ -34,6 +35,7 @@ async function run(
     },
     clock: { now: () => 0 },
     now: () => new Date(0),
+    randomBytes: (count) => new Uint8Array(count).fill(count),
     onInterrupt,
   });
   return { exitCode, printed, said };
@@ -135,7 +137,11 @@ describe("adastra meta", () => {
   });
 
   test.each([
-    [["learn", "sinusoid"], {}, 'meta: action must be train or evaluate, got "learn"'],
+    [
+      ["learn", "sinusoid"],
+      {},
+      'meta: action must be one of train, evaluate, invite, serve, join, got "learn"',
+    ],
     [["train"], {}, "meta train: must be given a problem and nothing else, got 0 words"],
     [["train", "sinusiod"], {}, 'got "sinusiod"; did you mean "sinusoid"?'],
     [["train", "sinusoid"], { coef: 1 }, "meta train: takes no --coef"],

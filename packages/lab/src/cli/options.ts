@@ -112,6 +112,11 @@ export interface CommandOptions {
     shots?: number;
     coef?: number;
     split?: (typeof splits)[number];
+    key?: string;
+    members?: readonly Member[];
+    invitation?: string;
+    founder?: string;
+    listen?: string;
     json?: boolean;
   };
   data: { fetch?: string; from?: string; json?: boolean };
@@ -467,26 +472,26 @@ export const commands: { readonly [Name in CommandName]: CommandSpec<CommandOpti
       "learn an initialisation, and learning rates, over many tasks; judge them on tasks that were not trained on",
     argument: {
       name: "action...",
-      description: `train PROBLEM, one of ${metaProblems.map(({ info }) => `${info.name} (${info.title})`).join(", ")}; or evaluate FOLDER, the folder of a run`,
+      description: `train PROBLEM, one of ${metaProblems.map(({ info }) => `${info.name} (${info.title})`).join(", ")}; evaluate FOLDER, the folder of a run; invite PROBLEM, serve and join: the clients of a run at other peers`,
     },
     options: {
       method: {
         value: "name",
-        description: `train: what trains within tasks: ${metaMethods.join(", ")}`,
+        description: `train, invite: what trains within tasks: ${metaMethods.join(", ")}`,
         default: "aruba",
         parse: (where, value) => oneOf(where, value, metaMethods),
       },
       rate: {
         value: "x",
         description:
-          "train: the rate within tasks, of ARUBA the first one; evaluate: the rate of fine-tuning by SGD or Adam",
+          "train, invite: the rate within tasks, of ARUBA the first one; evaluate: the rate of fine-tuning by SGD or Adam",
         default: "train: the problem's; evaluate: that of the run",
         parse: amount,
       },
       zeta: {
         value: "x",
         description:
-          "train: ζ of ARUBA; the smaller against gradients, the sooner tasks outweigh the first rate",
+          "train, invite: ζ of ARUBA; the smaller against gradients, the sooner tasks outweigh the first rate",
         default: "1",
         parse: amount,
       },
@@ -499,23 +504,23 @@ export const commands: { readonly [Name in CommandName]: CommandSpec<CommandOpti
       },
       rounds: {
         value: "n",
-        description: "train: rounds of tasks",
+        description: "train, invite: rounds of tasks",
         default: "the problem's",
         parse: count,
       },
       seed: {
         value: "n",
-        description: "train: of everything that is drawn; evaluate: of the test tasks",
+        description: "train, invite: of everything that is drawn; evaluate: of the test tasks",
         default: "1",
         parse: count,
       },
       out: {
         value: "folder",
-        description: "train: where checkpoints and preset.safetensors are written",
+        description: "train, serve: where checkpoints and preset.safetensors are written",
         default: "runs/<time>",
         parse: text,
       },
-      resume: { description: "train: go on with the run in --out" },
+      resume: { description: "train, serve: go on with the run in --out" },
       tasks: {
         value: "n",
         description: "evaluate: tasks to judge by",
@@ -539,6 +544,37 @@ export const commands: { readonly [Name in CommandName]: CommandSpec<CommandOpti
         description: "evaluate: test, or valid to choose by",
         default: "test",
         parse: (where, value) => oneOf(where, value, splits),
+      },
+      key: {
+        value: "file",
+        description: "invite, serve, join: this peer's key; made where there is none",
+        default: "adastra.key",
+        parse: text,
+      },
+      members: {
+        value: "peers",
+        description:
+          "invite: comma-separated, the server as ID@ADDRESS, with an address such as /ip4/192.0.2.1/tcp/4001, then the clients' ids",
+        default: "none",
+        parse: members,
+      },
+      invitation: {
+        value: "file",
+        description: "invite: where the invitation is written; serve, join: the invitation",
+        default: "invitation.json",
+        parse: text,
+      },
+      founder: {
+        value: "id",
+        description: "serve, join: the peer id whose invitations are taken",
+        default: "nobody's",
+        parse: text,
+      },
+      listen: {
+        value: "address",
+        description: "serve: where to listen, where that is not what the invitation tells",
+        default: "as invited",
+        parse: text,
       },
       json,
     },

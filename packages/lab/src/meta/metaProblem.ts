@@ -66,10 +66,13 @@ export interface EvaluateOptions extends Pick<MetaRunOptions, "method" | "seed">
   readonly signal?: AbortSignal;
 }
 
+/** Makes the client of a task that is trained on elsewhere. */
+export type MakeClient = (place: Place, task: Pick<Task<unknown>, "name" | "examples">) => Client;
+
 /** A problem with its data read, on one thread. */
 export interface OpenMetaProblem {
   /** @param client - trains on the tasks of rounds elsewhere; here where it is absent. */
-  start(options: MetaRunOptions, client?: (place: Place) => Client): MetaTraining;
+  start(options: MetaRunOptions, client?: MakeClient): MetaTraining;
   /** The metric of each test task; test tasks of a seed are the same for every method. */
   evaluate(options: EvaluateOptions): Promise<number[]>;
   /** The metric of each test task for the nearest training example, where the problem has such a floor. */
@@ -112,7 +115,7 @@ export function openMeta<Batch>(parts: MetaParts<Batch>): OpenMetaProblem {
         nonFinite: "skip",
         ...inner(method, rate, zeta, kind),
         ...(client && {
-          client: (_task: Task<Batch>, _random: Random, place: Place) => client(place),
+          client: (task: Task<Batch>, _random: Random, place: Place) => client(place, task),
         }),
       } as const;
       const { batchSize } = batches;

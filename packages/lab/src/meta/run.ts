@@ -29,24 +29,30 @@ export async function readRun(folder: string): Promise<MetaRun | undefined> {
     return undefined;
   }
   const run = parsed(text);
-  const ok =
-    run?.format === "adastra-meta-run/1" &&
-    typeof run.problem === "string" &&
-    metaMethods.some((method) => method === run.method) &&
-    [run.rate, run.zeta ?? 1, run.rounds, run.seed].every(
-      (value) => typeof value === "number" && value > 0,
-    );
-  if (!ok) {
+  if (!isRun(run)) {
     throw new Error(
       `meta: "${path}" must describe a run (adastra-meta-run/1), got ${text.slice(0, 60)}; train again in another folder`,
     );
   }
-  return run as MetaRun;
+  return run;
 }
 
-function parsed(text: string): Partial<MetaRun> | undefined {
+/** Whether it is a run, as far as its form goes. */
+export function isRun(value: unknown): value is MetaRun {
+  const run = value as Partial<MetaRun> | null | undefined;
+  return (
+    run?.format === "adastra-meta-run/1" &&
+    typeof run.problem === "string" &&
+    metaMethods.some((method) => method === run.method) &&
+    [run.rate, run.zeta ?? 1, run.rounds, run.seed].every(
+      (number) => typeof number === "number" && number > 0,
+    )
+  );
+}
+
+function parsed(text: string): unknown {
   try {
-    return JSON.parse(text) as Partial<MetaRun>;
+    return JSON.parse(text);
   } catch {
     return undefined;
   }

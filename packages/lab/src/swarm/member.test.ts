@@ -1,6 +1,5 @@
 import { execFile } from "node:child_process";
 import { mkdtemp, readFile, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
@@ -8,26 +7,10 @@ import { promisify } from "node:util";
 import { loadIdentity, readInvitation } from "@adastra/swarm/libp2p";
 import { beforeAll, describe, expect, test } from "vitest";
 import { swarmCommand } from "../cli/swarmCommand.ts";
+import { freePorts } from "../freePorts.ts";
 import { type MemberOptions, type MemberResult, runMember } from "./member.ts";
 
 const PEERS = 3;
-
-/** Ports that were free a moment ago. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from(
-      { length: count },
-      () =>
-        new Promise<ReturnType<typeof createServer>>((resolve) => {
-          const server = createServer();
-          server.listen(0, "127.0.0.1", () => resolve(server));
-        }),
-    ),
-  );
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))));
-  return ports;
-}
 
 /** The command, in this process. */
 async function command(action: string, options: Parameters<typeof swarmCommand>[1]) {

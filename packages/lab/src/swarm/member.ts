@@ -9,13 +9,13 @@ import {
   layoutId,
   PeerLoop,
   type RoundReport,
-  type Timers,
   type Traffic,
   type Trainer,
 } from "@adastra/swarm";
 import { type Identity, libp2pTransport, type Roster } from "@adastra/swarm/libp2p";
 import type { OpenSwarm, SwarmTask } from "./problems.ts";
 import { type RunConfig, requireConfig } from "./runConfig.ts";
+import { systemTimers } from "./systemTimers.ts";
 
 export interface MemberOptions {
   readonly roster: Roster;
@@ -55,17 +55,6 @@ export interface MemberResult {
  * Rounds of a small model take milliseconds, and a busy machine makes a process wait for its turn longer than three of them.
  */
 const DEADLINE = { leastMs: 250 } as const;
-
-/** Timers of the system, over a clock that is given. */
-export function systemTimers(clock: Clock): Timers {
-  return {
-    now: () => clock.now(),
-    after: (ms, then) => {
-      const timer = setTimeout(then, ms);
-      return () => clearTimeout(timer);
-    },
-  };
-}
 
 /** What travels in a run of a config; the founder computes the roster's layout from it, and every peer checks it. */
 export function layoutOf(

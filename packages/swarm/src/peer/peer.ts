@@ -17,11 +17,12 @@ import type { Trainer } from "../train/trainer.ts";
 import type { Values } from "../train/values.ts";
 import type { Transport } from "../transport/transport.ts";
 import { Alarms } from "./alarms.ts";
+import { atOnce, type Compute } from "./compute.ts";
 import { Deadline } from "./deadline.ts";
 import { rootMeanSquare, sampledDistance, squaredDistance } from "./distance.ts";
 import { Edge, type Exchange } from "./edge.ts";
 import { Neighbor } from "./neighbor.ts";
-import type { Compute, PeerOptions, RoundReport } from "./peerOptions.ts";
+import type { PeerOptions, RoundReport } from "./peerOptions.ts";
 import { RetiredArrays } from "./retiredArrays.ts";
 import { clipFactor } from "./robust.ts";
 
@@ -30,19 +31,6 @@ const MUCH_BEHIND = 3;
 
 /** Before it asks again, a peer waits so long at least. */
 const LEAST_NUDGE_MS = 5;
-
-const atOnce: Compute = (work, then, fail) => {
-  try {
-    const done = work();
-    if (done === undefined) {
-      queueMicrotask(then);
-    } else {
-      done.then(then, fail);
-    }
-  } catch (error) {
-    fail(error);
-  }
-};
 
 export class PeerLoop {
   readonly self: Peer;

@@ -6,6 +6,7 @@ import type { Compression } from "../protocol/compression.ts";
 import type { Peer, Round } from "../protocol/message.ts";
 import type { Trainer } from "../train/trainer.ts";
 import type { Transport } from "../transport/transport.ts";
+import type { Compute } from "./compute.ts";
 import type { DeadlineOptions } from "./deadline.ts";
 
 export interface PeerOptions {
@@ -45,13 +46,6 @@ export interface PeerOptions {
   /** Runs a piece of a peer's work; the simulator gives it virtual time. Default: at once. */
   readonly compute?: Compute;
 }
-
-/** Runs `work`, and then `then` once it is done. */
-export type Compute = (
-  work: () => Promise<void> | void,
-  then: () => void,
-  fail: (error: unknown) => void,
-) => void;
 
 export interface RoundReport {
   readonly peer: Peer;

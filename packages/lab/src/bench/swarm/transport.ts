@@ -6,10 +6,10 @@
  */
 
 import { type ChildProcess, fork } from "node:child_process";
-import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import { median } from "../../compare/statistics.ts";
 import { compiledScript } from "../../compiledScript.ts";
+import { freePorts } from "../../freePorts.ts";
 import { interleave } from "../interleave.ts";
 import { PEERS } from "./exchange.ts";
 import type { TransportResult } from "./result.ts";
@@ -109,14 +109,4 @@ function ask(child: ChildProcess, what: Ask): Promise<Reply> {
     });
     child.send(what);
   });
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
-  await Promise.all(
-    servers.map((each) => new Promise((resolve) => each.once("listening", resolve))),
-  );
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }
