@@ -65,7 +65,7 @@ export class Binding implements CompiledOptimizer {
   private readonly draws: boolean;
   private steps = 0;
   private calls = 0;
-  private skips = { total: 0, consecutive: 0 };
+  private readonly skips = { total: 0, consecutive: 0 };
 
   constructor({
     name,
@@ -175,13 +175,14 @@ export class Binding implements CompiledOptimizer {
       );
     }
     const inspection = inspect !== false && this.runtime.inspection(inspect, this.executor);
-    const active = new Set(
-      gradients === undefined || gradients === null ? this.tensors : this.accept(gradients),
-    );
+    const given = gradients && this.accept(gradients);
+    const activeOf = (tensors: readonly Tensor[]): readonly Tensor[] =>
+      given ? tensors.filter((tensor) => given.has(tensor)) : tensors;
     if (nonFinite !== "propagate") {
-      const culprit = this.tensors.find((tensor) => active.has(tensor) && !this.isFinite(tensor));
+      const culprit = activeOf(this.tensors).find((tensor) => !this.isFinite(tensor));
       if (culprit !== undefined) {
-        this.skips = { total: this.skips.total + 1, consecutive: this.skips.consecutive + 1 };
+        this.skips.total += 1;
+        this.skips.consecutive += 1;
         if (nonFinite === "throw") {
           throw new NonFiniteError("step", this.steps + 1, culprit.leaf.path);
         }
@@ -191,7 +192,7 @@ export class Binding implements CompiledOptimizer {
     const parts = this.classes.map((owner): Part => {
       const { before, step, inspected } = owner.plan;
       const phase = before[this.calls] ?? (inspect ? (inspected as PhasePlan) : step);
-      return { owner, phase, active: owner.tensors.filter((tensor) => active.has(tensor)) };
+      return { owner, phase, active: activeOf(owner.tensors) };
     });
     for (const call of sequence(parts, numbers, this.runtime)) {
       (inspection || this.executor).run(call);
@@ -201,11 +202,11 @@ export class Binding implements CompiledOptimizer {
     commit(parts, isStep);
     this.calls = isStep ? 0 : this.calls + 1;
     this.steps += isStep ? 1 : 0;
-    this.skips = { ...this.skips, consecutive: 0 };
+    this.skips.consecutive = 0;
     return inspection && isStep
       ? {
           status,
-          statistics: inspection.statistics(this.tensors.filter((each) => active.has(each))),
+          statistics: inspection.statistics(activeOf(this.tensors)),
         }
       : { status };
   }
@@ -295,12 +296,12 @@ export class Binding implements CompiledOptimizer {
   }
 
   /** Copies gradients into the arena and names the tensors that have one; copies nothing when one is wrong. */
-  private accept(gradients: Gradients): Tensor[] {
+  private accept(gradients: Gradients): ReadonlySet<Tensor> {
     const given = acceptGradients("step", gradients, this.tensorAt);
     for (const [tensor, data] of given) {
       tensor.view(GRADIENT, gradientSlot(tensor)).set(data);
     }
-    return given.map(([tensor]) => tensor);
+    return new Set(given.map(([tensor]) => tensor));
   }
 
   private isFinite(tensor: Tensor): boolean {

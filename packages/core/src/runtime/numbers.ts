@@ -13,6 +13,8 @@ export class Numbers {
   readonly keys: readonly string[];
   private readonly specs: Hyperparameters;
   private current: Readonly<Record<string, number | Schedule>>;
+  /** Those of every step; absent where any follows a schedule. */
+  private fixed: StepNumbers | undefined;
 
   /** @throws RangeError or TypeError for a key that is none, a value of the wrong kind or out of range at the first step. */
   constructor(where: string, hyperparameters: Hyperparameters, given: Changes) {
@@ -26,7 +28,7 @@ export class Numbers {
 
   /** The numbers of the step after `count` steps, the learning rate as `lr`. */
   at(count: number): StepNumbers {
-    return this.resolve("step", this.current, count);
+    return this.fixed ?? this.resolve("step", this.current, count);
   }
 
   /** Replaces numbers or schedules; every change is checked, at the next step, before one is made. */
@@ -44,6 +46,8 @@ export class Numbers {
     }
     this.resolve(where, changes, count);
     this.current = { ...this.current, ...changes };
+    const isFixed = Object.values(this.current).every(Number.isFinite); // no function among them
+    this.fixed = isFixed ? this.resolve("step", this.current, count) : undefined;
   }
 
   /** Takes the numbers of a saved state, where no schedule says otherwise. */

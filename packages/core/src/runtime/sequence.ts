@@ -16,24 +16,19 @@ export type { Part, PassCall } from "./parts.ts";
 /** Numbers of the step that all tensors read: the learning rate and hyperparameters, by name. */
 export type StepNumbers = Readonly<Record<string, number>>;
 
-/** Yields the parts' passes in an order that gives every reduction before it is read. */
-export function* sequence(
+/** The parts' passes in an order that gives every reduction before it is read; to be run through at once. */
+export function sequence(
   parts: readonly Part[],
   numbers: StepNumbers,
   { runHost, levelByLevel: inLevels }: Pick<Runtime, "runHost" | "levelByLevel">,
-): Generator<PassCall, void> {
+): Iterable<PassCall> {
   for (const { phase, active } of parts) {
     for (const tensor of active) {
       fillIn(phase, tensor, numbers);
     }
   }
-  if (parts.some(({ phase }) => phase.shared.length > 0)) {
-    yield* inLevels(parts, runHost);
-  } else {
-    for (const part of parts) {
-      yield* tensorByTensor(part, runHost);
-    }
-  }
+  const isShared = parts.some(({ phase }) => phase.shared.length > 0);
+  return (isShared ? inLevels : tensorByTensor)(parts, runHost);
 }
 
 /** Writes what a phase reads by name, and what it reads of earlier steps, into a tensor's values. */
@@ -50,23 +45,23 @@ function fillIn(phase: PhasePlan, tensor: Tensor, numbers: StepNumbers): void {
 }
 
 /** All passes of one run of tensors, then the next: its numbers stay in the cache. */
-function* tensorByTensor(
-  { owner, phase, active }: Part,
-  runHost: HostRunner,
-): Generator<PassCall, void> {
-  const keeps = phase.next.length > 0 || phase.host.queues.length > 0;
-  const single = phase.passes.some((pass) => pass.perTensor);
-  for (const run of single ? singles(active) : merged(active)) {
-    const [first] = run;
-    const last = run.at(-1) as Tensor;
-    const computed = keeps ? run : [first];
-    for (const [level, pass] of phase.passes.entries()) {
-      runLevel(phase, level, computed, runHost);
-      if (isNeeded(phase, pass, first)) {
-        yield { owner, phase, pass, first, last };
+function* tensorByTensor(parts: readonly Part[], runHost: HostRunner): Generator<PassCall, void> {
+  for (const { owner, phase, active } of parts) {
+    const { passes, host, next } = phase;
+    const keeps = next.length > 0 || host.queues.length > 0;
+    const runsOf = passes.some((pass) => pass.perTensor) ? singles : merged;
+    for (const run of runsOf(active)) {
+      const [first] = run;
+      const last = run.at(-1) as Tensor;
+      const computed = keeps ? run : [first];
+      for (let level = 0; level <= passes.length; level++) {
+        const pass = passes[level];
+        runLevel(phase, level, computed, runHost);
+        if (pass !== undefined && isNeeded(phase, pass, first)) {
+          yield { owner, phase, pass, first, last };
+        }
       }
     }
-    runLevel(phase, phase.passes.length, computed, runHost);
   }
 }
 
@@ -158,9 +153,11 @@ function runLevel(
   tensors: readonly Tensor[],
   runHost: HostRunner,
 ): void {
-  const instructions = phase.host.levels[level] ?? [];
-  for (const tensor of instructions.length === 0 ? [] : tensors) {
-    runHost(instructions, tensor.valuesOf(phase), tensor.matrix);
+  const instructions = phase.host.levels[level];
+  if (instructions?.length) {
+    for (const tensor of tensors) {
+      runHost(instructions, tensor.valuesOf(phase), tensor.matrix);
+    }
   }
 }
 
@@ -184,14 +181,14 @@ function singles(active: readonly Tensor[]): Run[] {
 /** Neighbours in the arena at the same step number, as runs. */
 function merged(active: readonly Tensor[]): Run[] {
   const runs: [Tensor, ...Tensor[]][] = [];
+  let before: Tensor | undefined;
   for (const tensor of active) {
-    const run = runs.at(-1);
-    const before = run?.at(-1);
     if (before?.index === tensor.index - 1 && before.count === tensor.count) {
-      run?.push(tensor);
+      runs.at(-1)?.push(tensor);
     } else {
       runs.push([tensor]);
     }
+    before = tensor;
   }
   return runs;
 }

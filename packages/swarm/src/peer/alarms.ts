@@ -4,7 +4,8 @@ import type { Timers } from "../clock.ts";
 
 export class Alarms {
   private readonly timers: Timers;
-  private readonly cancels = new Map<string, () => void>();
+  /** Names stay when their alarm is over: there are few, and they come again. */
+  private readonly cancels = new Map<string, (() => void) | undefined>();
 
   constructor(timers: Timers) {
     this.timers = timers;
@@ -16,15 +17,18 @@ export class Alarms {
     this.cancels.set(
       name,
       this.timers.after(ms, () => {
-        this.cancels.delete(name);
+        this.cancels.set(name, undefined);
         then();
       }),
     );
   }
 
   clear(name: string): void {
-    this.cancels.get(name)?.();
-    this.cancels.delete(name);
+    const cancel = this.cancels.get(name);
+    if (cancel !== undefined) {
+      this.cancels.set(name, undefined);
+      cancel();
+    }
   }
 
   clearAll(): void {

@@ -17,8 +17,9 @@ const REMEMBERED = 15;
 /** factor · median of the last 15 complete rounds, within bounds. */
 export class Deadline {
   private readonly options: Required<DeadlineOptions>;
+  /** Of the last complete rounds, as they came and in order. */
   private readonly durations: number[] = [];
-  private median = 0;
+  private readonly sorted: number[] = [];
 
   constructor({ firstMs = 2000, leastMs = 20, mostMs = 2500, factor = 3 }: DeadlineOptions = {}) {
     this.options = { firstMs, leastMs, mostMs, factor };
@@ -26,17 +27,18 @@ export class Deadline {
 
   /** A round in which every neighbour answered took so long. */
   observe(ms: number): void {
-    this.durations.push(ms);
-    if (this.durations.length > REMEMBERED) {
-      this.durations.shift();
+    const { durations, sorted } = this;
+    durations.push(ms);
+    if (durations.length > REMEMBERED) {
+      sorted.splice(sorted.indexOf(durations.shift() as number), 1);
     }
-    const sorted = this.durations.toSorted((a, b) => a - b);
-    this.median = sorted[Math.floor(sorted.length / 2)] as number;
+    const larger = sorted.findIndex((other) => other > ms);
+    sorted.splice(larger < 0 ? sorted.length : larger, 0, ms);
   }
 
   /** Median of the last complete rounds; 0 before any was measured. */
   get medianMs(): number {
-    return this.median;
+    return this.sorted[Math.floor(this.sorted.length / 2)] ?? 0;
   }
 
   /** Milliseconds that the next round may wait for its neighbours. */

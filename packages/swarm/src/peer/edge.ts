@@ -31,7 +31,7 @@ export class Edge {
   readonly neighbor: Peer;
   readonly share: number;
   /** What this end knows of the ends of rounds. */
-  readonly settlement: Settlement;
+  readonly settlement: { -readonly [Key in keyof Settlement]: Settlement[Key] };
   /** Copies of both ends' values of the last round that counted, where they are kept. */
   bases: { readonly mine: Base; readonly theirs: Base } | undefined;
   private current:
@@ -98,7 +98,7 @@ export class Edge {
     }
     this.current = undefined;
     const { round, mine, theirs, held } = current;
-    this.note({ closed: round });
+    this.settlement.closed = round;
     if (theirs === undefined || !held) {
       // Copies may differ from here on: the next values travel in full.
       this.bases = undefined;
@@ -109,7 +109,7 @@ export class Edge {
     const exchange = { round, mine, theirs };
     if (!held) {
       this.pending = exchange;
-      this.note({ unknown: round });
+      this.settlement.unknown = round;
       return { outcome: "unknown" };
     }
     this.count(exchange);
@@ -134,7 +134,7 @@ export class Edge {
       return undefined;
     }
     this.pending = undefined;
-    this.note({ unknown: 0 });
+    this.settlement.unknown = 0;
     if (theirs.mixed !== pending.round) {
       return undefined;
     }
@@ -146,20 +146,16 @@ export class Edge {
   forget(): void {
     this.pending = undefined;
     this.bases = undefined;
-    this.note({ unknown: 0 });
+    this.settlement.unknown = 0;
     if (this.current !== undefined) {
       this.current = { round: this.current.round, mine: this.current.mine, held: false };
     }
   }
 
   private count({ round, mine, theirs }: Exchange): void {
-    this.note({ mixed: round });
+    this.settlement.mixed = round;
     if (this.keepBases) {
       this.bases = { mine: { round, values: mine }, theirs: { round, values: theirs } };
     }
-  }
-
-  private note(change: Partial<Settlement>): void {
-    Object.assign(this.settlement, change);
   }
 }

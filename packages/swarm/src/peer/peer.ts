@@ -49,6 +49,8 @@ export class PeerLoop {
   private readonly onRound: (report: RoundReport) => void;
   private readonly onEnd: (error?: unknown) => void;
   private readonly neighbors: ReadonlyMap<Peer, Neighbor>;
+  /** Those that have not left for good. */
+  private present: readonly Neighbor[];
   private round: Round;
   private fetches: boolean | "behind";
   private readonly gatherMs: number;
@@ -99,6 +101,7 @@ export class PeerLoop {
         new Neighbor(new Edge(peer, shares[k] as number, session, keepBases), timers.now()),
       ]),
     );
+    this.present = [...this.neighbors.values()];
     this.fetches = options.fetch ?? false;
     this.gatherMs = options.gatherMs ?? 0;
   }
@@ -121,14 +124,14 @@ export class PeerLoop {
 
   /** Leaves the gathering once every neighbour has been heard of. */
   private enterWhenGathered(): void {
-    if (this.state === "gathering" && this.present().every(({ seen }) => seen)) {
+    if (this.state === "gathering" && this.present.every(({ seen }) => seen)) {
       this.alarms.clear("gather");
       this.enter();
     }
   }
 
   private enter(): void {
-    const ahead = Math.max(0, ...this.present().map(({ round }) => round));
+    const ahead = this.latestRound();
     if (this.fetches === true || (this.fetches === "behind" && ahead >= MUCH_BEHIND)) {
       this.state = "fetching";
       this.fetch();
@@ -146,7 +149,7 @@ export class PeerLoop {
   private begin(): void {
     this.mixLate();
     // A peer that was away joins its neighbours.
-    const ahead = Math.max(0, ...this.present().map(({ round }) => round));
+    const ahead = this.latestRound();
     // Whoever is much behind is slow: the round they are at may be over before its values arrive, in the next one they are early.
     const join = ahead - this.round >= MUCH_BEHIND ? ahead + 1 : ahead;
     this.round = Math.max(this.round + 1, join);
@@ -191,7 +194,7 @@ export class PeerLoop {
     // What is said to be mixed is: the other end writes over the values of such a round.
     this.mixLate();
     const values = this.snapshot(
-      this.arrays.take(Math.min(...this.present().map(({ mixed }) => mixed))),
+      this.arrays.take(Math.min(...this.present.map(({ mixed }) => mixed))),
     );
     this.mine = values;
     this.resent = false;
@@ -270,6 +273,7 @@ export class PeerLoop {
         break;
       case "leave":
         neighbor.leave();
+        this.present = this.present.filter(({ left }) => !left);
         this.closeWhenOver();
         break;
       default:
@@ -298,10 +302,10 @@ export class PeerLoop {
   /** Asks neighbours again, less and less often, while a round takes longer than usual: a message may have been lost. */
   private nudge(afterMs: number): void {
     this.alarms.set("nudge", afterMs, () => {
-      for (const { edge, awaited, round } of this.present()) {
-        if (awaited && edge.round > 0 && !edge.agreed && round <= this.round) {
-          const { holds } = edge;
-          this.transport.send(edge.neighbor, { kind: "want", round: this.round, holds });
+      for (const neighbor of this.present) {
+        if (this.isPending(neighbor)) {
+          const { holds, neighbor: peer } = neighbor.edge;
+          this.transport.send(peer, { kind: "want", round: this.round, holds });
         }
       }
       this.nudge(2 * afterMs);
@@ -354,11 +358,7 @@ export class PeerLoop {
     if (this.state !== "running" || !this.prepared || !this.open) {
       return;
     }
-    // A neighbour that is further on will not answer any more.
-    const waiting = this.present().some(
-      ({ awaited, edge, round }) =>
-        awaited && edge.round > 0 && !edge.agreed && round <= this.round,
-    );
+    const waiting = this.present.some((neighbor) => this.isPending(neighbor));
     if (!waiting && this.isAhead()) {
       return;
     }
@@ -367,12 +367,17 @@ export class PeerLoop {
     }
   }
 
+  /** Whether the round waits for a neighbour; one that is further on will not answer any more. */
+  private isPending({ awaited, edge, round }: Neighbor): boolean {
+    return awaited && edge.round > 0 && !edge.agreed && round <= this.round;
+  }
+
   /**
    * Whether a peer that has nobody to wait for should wait all the same: alone it would be through with its rounds in no time,
    * and whoever finds it again would have to skip them.
    */
   private isAhead(): boolean {
-    const present = this.present();
+    const { present } = this;
     const left = this.started + this.deadline.medianMs - this.timers.now();
     if (present.length === 0 || present.some(({ awaited }) => awaited) || left <= 0) {
       return false;
@@ -413,7 +418,10 @@ export class PeerLoop {
     const distance = rootMeanSquare(
       agreed.map(([, { mine, theirs }]) => sampledDistance(mine, theirs, this.trainer.parameters)),
     );
-    this.mix([...this.waiting.splice(0), ...agreed]);
+    const waited = this.waiting.splice(0);
+    // Nothing has changed what is exchanged since it was sent, unless it was sent in other numbers.
+    const isHeld = waited.length === 0 && this.options.compression === "none";
+    this.mix([...waited, ...agreed], isHeld);
     const { round, late } = this;
     this.late = 0;
     this.compute(
@@ -430,7 +438,7 @@ export class PeerLoop {
           ...counts,
           late,
           distance,
-          awaited: this.present().filter(({ awaited }) => awaited).length,
+          awaited: this.present.filter(({ awaited }) => awaited).length,
         });
         this.begin();
       },
@@ -439,7 +447,7 @@ export class PeerLoop {
   }
 
   /** Moves this end of edges. */
-  private mix(exchanges: readonly (readonly [Edge, Exchange])[]): void {
+  private mix(exchanges: readonly (readonly [Edge, Exchange])[], isHeld = false): void {
     if (exchanges.length === 0) {
       return;
     }
@@ -449,15 +457,17 @@ export class PeerLoop {
       share: share * consensusStep,
       mine,
       theirs,
+      isHeld,
     }));
     if (clip === Number.POSITIVE_INFINITY) {
       this.trainer.mix(pulls);
       return;
     }
     for (let vector = 0; vector < vectors; vector++) {
-      const clipped = pulls.map(({ share, mine, theirs }) => {
+      const clipped = pulls.map((pull) => {
+        const { share, mine, theirs } = pull;
         const squares = squaredDistance(mine, theirs, vector * parameters, parameters);
-        return { share: clipFactor(share, squares, clip), mine, theirs };
+        return { ...pull, share: clipFactor(share, squares, clip) };
       });
       this.trainer.mix(clipped, vector);
     }
@@ -481,13 +491,18 @@ export class PeerLoop {
     this.transport.send(edge.neighbor, { kind: "beat", round: this.round, settled });
   }
 
-  private present(): Neighbor[] {
-    return [...this.neighbors.values()].filter(({ left }) => !left);
+  /** The latest round that a neighbour was seen at. */
+  private latestRound(): Round {
+    let latest = 0;
+    for (const { round } of this.present) {
+      latest = Math.max(latest, round);
+    }
+    return latest;
   }
 
   /** A sign of life to everybody, and to those that fell silent no waiting. */
   private beat(): void {
-    for (const neighbor of this.present()) {
+    for (const neighbor of this.present) {
       this.sendBeat(neighbor);
       if (neighbor.awaited && neighbor.isSilent(this.timers.now(), this.options.heartbeatMs)) {
         neighbor.awaited = false;

@@ -66,9 +66,20 @@ export class Life implements Timers {
     return run;
   }
 
+  /** Whether what calls back gets through at once. */
+  private get isAwake(): boolean {
+    return this.lives && this.pausedUntil <= this.time.now();
+  }
+
   private guardedListener(listener: Listener): Listener {
     return {
-      message: (from, what) => this.guarded(() => listener.message(from, what))(),
+      message: (from, what) => {
+        if (this.isAwake) {
+          listener.message(from, what);
+        } else {
+          this.guarded(() => listener.message(from, what))();
+        }
+      },
       up: (peer) => this.guarded(() => listener.up?.(peer))(),
       down: (peer) => this.guarded(() => listener.down?.(peer))(),
     };

@@ -98,7 +98,7 @@ interface Subject {
   over: boolean;
   /** When its last round ended, or its life began. */
   last: number;
-  summary: PeerSummary;
+  readonly summary: { -readonly [Key in keyof PeerSummary]: PeerSummary[Key] };
 }
 
 class Simulator {
@@ -124,7 +124,7 @@ class Simulator {
       saved: undefined,
       over: false,
       last: 0,
-      summary: NOTHING,
+      summary: { ...NOTHING },
     }));
     for (const fault of faults) {
       if (this.subjects[fault.peer] === undefined || !(fault.atMs >= 0)) {
@@ -195,16 +195,13 @@ class Simulator {
 
   private observe(subject: Subject, report: RoundReport): void {
     const now = this.time.now();
-    const { rounds, mixed, dropped, unknown, late, longestStallMs } = subject.summary;
-    subject.summary = {
-      ...subject.summary,
-      rounds: rounds + 1,
-      mixed: mixed + report.mixed,
-      dropped: dropped + report.dropped,
-      unknown: unknown + report.unknown,
-      late: late + report.late,
-      longestStallMs: Math.max(longestStallMs, now - subject.last),
-    };
+    const { summary } = subject;
+    summary.rounds += 1;
+    summary.mixed += report.mixed;
+    summary.dropped += report.dropped;
+    summary.unknown += report.unknown;
+    summary.late += report.late;
+    summary.longestStallMs = Math.max(summary.longestStallMs, now - subject.last);
     subject.last = now;
     const { checkpointEvery = 10, onRound } = this.options;
     if (this.crashing.has(report.peer) && report.round % checkpointEvery === 0) {
@@ -237,11 +234,8 @@ class Simulator {
     if (life !== undefined) {
       subject.life = undefined;
       const { sent, received } = life.transport.traffic;
-      subject.summary = {
-        ...summary,
-        bytesSent: summary.bytesSent + sent,
-        bytesReceived: summary.bytesReceived + received,
-      };
+      summary.bytesSent += sent;
+      summary.bytesReceived += received;
       life.end();
     }
   }

@@ -4,6 +4,9 @@
  *     x ← x + s (x̃ⱼ − x̃ᵢ)                           one neighbour
  *     x ← x + (s (x̃ⱼ − x̃ᵢ) + s′ (x̃ₖ − x̃ᵢ))            two that were sent the same x̃ᵢ: x is read and written once
  *
+ * Where x is still what was sent, as it is unless a late exchange was mixed since, x̃ᵢ need not be read: with two neighbours
+ * that is a fifth of the bytes.
+ *
  * A kernel sees its own memory only, so numbers pass through it in pieces, small enough to stay in the cache of a core.
  * What two ends of an edge do is s times a difference and s times its negative, each rounded alike: the mean stays.
  */
@@ -31,6 +34,8 @@ export interface Pull {
   readonly share: number;
   readonly mine: Values;
   readonly theirs: Values;
+  /** Whether `mine` is what is mixed into, bit for bit, before any of the pulls; default false. */
+  readonly isHeld?: boolean;
 }
 
 /** Adds Σ share · (theirs − mine), elements `at` and after of those, to `parts`, which lie end to end. */
@@ -39,29 +44,48 @@ export type Mixer = (parts: readonly NumericArray[], pulls: readonly Pull[], at:
 /** Numbers of a piece: with those of three other arrays 512 kB in float32. */
 const PIECE = 32_768;
 
-/** Inputs that stay as they are; states that start alike and stay alike would be planned as one. */
-const given = { mine: perElement(1), theirs: perElement(2) };
-type Given = NamedInputs & Readonly<Record<"mine" | "theirs" | "share", Expr>>;
+const [mine, theirs, others] = [perElement(1), perElement(2), perElement(3)];
+const shares = { share: share(0), othersShare: share(0) };
 
-const PULL: Optimizer = defineOptimizer("pull", given, { share: share(0) }, (inputs) => {
-  const { mine, theirs, share: s } = inputs as Given;
-  return { update: mul(s, sub(theirs, mine)), next: { mine, theirs } };
-});
+/** Inputs stay as they are; states that start alike and stay alike would be planned as one. */
+type Given = NamedInputs &
+  Readonly<Record<"mine" | "theirs" | "others" | keyof typeof shares, Expr>>;
+
+const towards = ({ share: s, theirs }: Given, from: Expr): Expr => mul(s, sub(theirs, from));
+const towardsBoth = (given: Given, from: Expr): Expr =>
+  add(towards(given, from), mul(given.othersShare, sub(given.others, from)));
+
+const PULL: Optimizer = defineOptimizer(
+  "pull",
+  { mine, theirs },
+  { share: shares.share },
+  (inputs) => {
+    const given = inputs as Given;
+    return { update: towards(given, given.mine), next: { mine: given.mine, theirs: given.theirs } };
+  },
+);
 
 const PULL_TWICE: Optimizer = defineOptimizer(
   "pullTwice",
-  { ...given, others: perElement(3) },
-  { share: share(0), othersShare: share(0) },
+  { mine, theirs, others },
+  shares,
   (inputs) => {
-    const {
-      mine,
-      theirs,
-      others,
-      share: s,
-      othersShare,
-    } = inputs as Given & Readonly<Record<"others" | "othersShare", Expr>>;
-    const update = add(mul(s, sub(theirs, mine)), mul(othersShare, sub(others, mine)));
-    return { update, next: { mine, theirs, others } };
+    const given = inputs as Given;
+    const next = { mine: given.mine, theirs: given.theirs, others: given.others };
+    return { update: towardsBoth(given, given.mine), next };
+  },
+);
+
+const PULL_HELD_TWICE: Optimizer = defineOptimizer(
+  "pullHeldTwice",
+  { theirs, others },
+  shares,
+  (inputs) => {
+    const given = inputs as Given;
+    return {
+      update: towardsBoth(given, given.p),
+      next: { theirs: given.theirs, others: given.others },
+    };
   },
 );
 
@@ -77,21 +101,25 @@ export function createMixer(
 ): Mixer {
   const size = Math.min(length, PIECE);
   const compile = (program: Optimizer): Kernel => new Kernel(program, size, dtype, backend);
-  const kernels: { pull?: Kernel; pullTwice?: Kernel } = {};
+  const kernels: { pull?: Kernel; pullTwice?: Kernel; pullHeldTwice?: Kernel } = {};
   return (parts, pulls, at) => {
     for (let k = 0; k < pulls.length; ) {
       const [first, second] = [pulls[k] as Pull, pulls[k + 1]];
-      if (second !== undefined && second.mine === first.mine) {
-        kernels.pullTwice ??= compile(PULL_TWICE);
-        kernels.pullTwice.set({ share: first.share, othersShare: second.share });
-        kernels.pullTwice.run(parts, [first.mine, first.theirs, second.theirs], at);
-        k += 2;
-      } else {
+      const { share, mine, theirs } = first;
+      if (second?.mine !== mine) {
         kernels.pull ??= compile(PULL);
-        kernels.pull.set({ share: first.share });
-        kernels.pull.run(parts, [first.mine, first.theirs], at);
+        kernels.pull.run(parts, [mine, theirs], at, share, 0);
         k += 1;
+        continue;
       }
+      if (k === 0 && first.isHeld) {
+        kernels.pullHeldTwice ??= compile(PULL_HELD_TWICE);
+        kernels.pullHeldTwice.run(parts, [theirs, second.theirs], at, share, second.share);
+      } else {
+        kernels.pullTwice ??= compile(PULL_TWICE);
+        kernels.pullTwice.run(parts, [mine, theirs, second.theirs], at, share, second.share);
+      }
+      k += 2;
     }
   };
 }
@@ -101,6 +129,9 @@ class Kernel {
   private readonly size: number;
   private readonly piece: NumericArray;
   private readonly inputs: readonly NumericArray[];
+  private readonly isDouble: boolean;
+  private share = 0;
+  private othersShare = 0;
 
   constructor(
     program: Optimizer,
@@ -111,18 +142,29 @@ class Kernel {
     const params = { x: { shape: [size], data: new Float64Array(size) } };
     this.program = compileOptimizer(program, { params, learningRate: 1, dtype, backend });
     this.size = size;
+    this.isDouble = "othersShare" in (program.hyperparameters ?? {});
     const arrayOf = (leaves: CompiledOptimizer["params"]): NumericArray =>
       (leaves["x"] as { readonly data: NumericArray }).data;
     this.piece = arrayOf(this.program.params);
     this.inputs = Object.keys(program.state).map((key) => arrayOf(this.program.views(key)));
   }
 
-  set(shares: Readonly<Record<string, number>>): void {
-    this.program.set(shares);
+  private setShares(share: number, othersShare: number): void {
+    if (share !== this.share || othersShare !== this.othersShare) {
+      [this.share, this.othersShare] = [share, othersShare];
+      this.program.set(this.isDouble ? { share, othersShare } : { share });
+    }
   }
 
   /** What a last piece does not fill holds numbers of the one before: computed too, and not copied back. */
-  run(parts: readonly NumericArray[], given: readonly Values[], at: number): void {
+  run(
+    parts: readonly NumericArray[],
+    given: readonly Values[],
+    at: number,
+    share: number,
+    othersShare: number,
+  ): void {
+    this.setShares(share, othersShare);
     const length = parts.reduce((sum, part) => sum + part.length, 0);
     for (let from = 0; from < length; from += this.size) {
       const count = Math.min(this.size, length - from);

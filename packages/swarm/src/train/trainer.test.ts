@@ -125,6 +125,15 @@ test("what lies in several leaves is mixed whole and in pieces, alike for float3
     { share: 0.125, mine, theirs: others },
     { share: 0.5, mine: start, theirs: others },
   ];
+  const held = [
+    { share: 0.25, mine: start, theirs, isHeld: true },
+    { share: 0.125, mine: start, theirs: others, isHeld: true },
+  ];
+  const fromStart = start.map((x, i) => {
+    const pulled = (share: number, to: Float32Array) =>
+      Math.fround(share * Math.fround(to[i]! - x));
+    return Math.fround(x + Math.fround(pulled(0.25, theirs) + pulled(0.125, others)));
+  });
   const expected = start.map((x, i) => {
     const pulled = (share: number, to: Float32Array) =>
       Math.fround(share * Math.fround(to[i]! - mine[i]!));
@@ -137,6 +146,9 @@ test("what lies in several leaves is mixed whole and in pieces, alike for float3
       const parts = [x.subarray(0, split), x.subarray(split)];
       createMixer(count, "float32", backend)(parts, pulls, 0);
       expect(x).toEqual(expected);
+      const y = start.slice();
+      createMixer(count, "float32", backend)([y.subarray(0, split), y.subarray(split)], held, 0);
+      expect(y).toEqual(fromStart);
     }
   }
 });
