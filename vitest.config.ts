@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
 /** Packages whose tests change nothing that another file's could see: files share a process, which halves their time. */
@@ -9,6 +10,8 @@ export default defineConfig({
   resolve: { conditions: ["@adastra/source"] },
   test: {
     testTimeout: 30_000,
+    // Two files at a time on two cores too: tests of real peers mostly wait.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     projects: [
       { extends: true, test: { name: "sharing", include: [SHARING], isolate: false } },
       {

@@ -5,12 +5,13 @@
  *
  * Every peer is a process of `adastra swarm join` on a ring. The run is made twice, undisturbed and disturbed:
  *
- *     a peer is ended with SIGKILL and started again after 3 s, from its checkpoint
+ *     a peer is ended with SIGKILL in the midst of a frame that it sends, and started again after 3 s, from its checkpoint
  *     a peer is stopped with SIGSTOP for 20 s
  *     a peer is cut off for 8 s: no byte goes in or out, and no connection is closed
  *
- * On loopback the cut is a relay before the peer's port that stops relaying; with --netns (as root, on Linux) every peer has
- * a network namespace of its own on a bridge, and the cut takes its link down. Told are the longest stall of the peers that
+ * On loopback every port has a relay before it. It lets half of what the killed peer has just sent through, kills it and drops
+ * the rest; the cut is one that stops relaying. With --netns (as root, on Linux) every peer has
+ * a network namespace of its own on a bridge, the kill comes at any time, and the cut takes the link down. Told are the longest stall of the peers that
  * nothing happened to, whether all finished, and the accuracy of the mean model beside that of the undisturbed run.
  */
 
@@ -49,10 +50,14 @@ const log = (line) => process.stderr.write(`${line}\n`);
 const adastra = (...words) =>
   execFileSync(process.execPath, [cli, ...words], { encoding: "utf8", cwd: folder });
 
-/** A relay before a port that can stop relaying without closing anything. */
+/** Bytes at once that are of values: all other frames are smaller. */
+const OF_VALUES = 4096;
+
+/** A relay before a port that can stop relaying without closing anything, or in the midst of what is sent from behind it. */
 async function relay(port, to) {
   const sockets = new Set();
   let isCut = false;
+  let breakOff;
   const server = createServer((inside) => {
     const outside = createConnection({ port: to, host: "127.0.0.1" });
     for (const [from, onto] of [
@@ -61,6 +66,13 @@ async function relay(port, to) {
     ]) {
       sockets.add(from);
       from.on("data", (bytes) => {
+        if (breakOff !== undefined && from === outside && bytes.length >= OF_VALUES) {
+          const half = bytes.subarray(0, bytes.length >> 1);
+          breakOff({ passed: half.length, dropped: bytes.length - half.length });
+          breakOff = undefined;
+          onto.end(half);
+          return;
+        }
         if (!onto.write(bytes)) {
           from.pause();
         }
@@ -89,6 +101,10 @@ async function relay(port, to) {
         }
       }
     },
+    /** Calls back once, when values are on their way: half of them pass. */
+    breakOff: (then) => {
+      breakOff = then;
+    },
     close: () => {
       for (const socket of sockets) {
         socket.destroy();
@@ -111,6 +127,13 @@ async function loopback() {
     listen: (peer) => `/ip4/127.0.0.1/tcp/${4500 + peer}`,
     command: (_peer, words) => [process.execPath, words],
     cut: (peer, on) => relays[peer].cut(on),
+    kill: (peer, kill) =>
+      new Promise((resolve) => {
+        relays[peer].breakOff((bytes) => {
+          kill();
+          resolve(`${bytes.passed} bytes of a frame had passed, ${bytes.dropped} had not`);
+        });
+      }),
     close: () => {
       for (const each of relays) {
         each.close();
@@ -140,6 +163,10 @@ function namespaces() {
       "ip",
       ["netns", "exec", `adastra${peer}`, process.execPath, ...words],
     ],
+    kill: async (_peer, kill) => {
+      kill();
+      return "at any time";
+    },
     cut: (peer, on) => ip("link", "set", `adastra-${peer}`, on ? "down" : "up"),
     close: () => {
       for (let peer = 0; peer < PEERS; peer++) {
@@ -213,6 +240,7 @@ async function run(name, disturb) {
     await disturb({
       start,
       cut: place.cut,
+      kill: (peer) => place.kill(peer, () => running.get(peer).child.kill("SIGKILL")),
       // `ip netns exec` becomes the process it starts.
       signal: (peer, what) => running.get(peer).child.kill(what),
       gone: (peer) => running.get(peer).done,
@@ -255,11 +283,11 @@ const undisturbed = await run("undisturbed", async () => undefined);
 log(
   `undisturbed: ${undisturbed.results.size} of ${PEERS} finished, mean model ${undisturbed.accuracy.toFixed(2)} %`,
 );
-const disturbed = await run("disturbed", async ({ start, signal, cut, gone }) => {
-  signal(VICTIMS.killed, "SIGKILL");
+const disturbed = await run("disturbed", async ({ start, signal, cut, kill, gone }) => {
+  log(`one peer killed: ${await kill(VICTIMS.killed)}`);
   signal(VICTIMS.stopped, "SIGSTOP");
   cut(VICTIMS.cut, true);
-  log("one peer killed, one stopped, one cut off");
+  log("one stopped, one cut off");
   await gone(VICTIMS.killed);
   await sleep(3000);
   start(VICTIMS.killed);
