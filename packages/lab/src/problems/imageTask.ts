@@ -10,8 +10,8 @@ import {
   validationSplit,
 } from "../data/images.ts";
 import type { TrialSpec } from "../protocol.ts";
-import { createTrials } from "./modelTrials.ts";
-import type { OpenProblem, Task } from "./problem.ts";
+import { createTrials, type ModelTask } from "./modelTrials.ts";
+import type { OpenProblem } from "./problem.ts";
 
 /** Images in one evaluation graph: divides the test set and the held-out images. */
 const evaluationBatch = 500;
@@ -32,7 +32,7 @@ export interface OpenImages extends OpenProblem {
   /** `examples` out of those of the phase; all of them where absent. One gradient at a time. */
   readonly start: (
     trial: Pick<TrialSpec, "seed" | "phase"> & { readonly examples?: Uint32Array },
-  ) => Task;
+  ) => ModelTask;
 }
 
 /** Compiles a classifier with softmax cross-entropy as its loss. */

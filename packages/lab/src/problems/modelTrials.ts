@@ -17,12 +17,18 @@ export interface TrialPlan {
   readonly evaluate: (params: Leaves) => ReturnType<Task["evaluate"]>;
 }
 
+/** A task that can be anywhere in its data. */
+export interface ModelTask extends Task {
+  /** The next gradient is that of the step after `steps`, whatever was drawn before. */
+  seek(steps: number): void;
+}
+
 export interface ModelTrials {
   /** To compile with; only shapes count. */
   readonly params: Leaves<Float32Array>;
   /** To compile with: holds the state of whichever trial has its turn. */
   readonly state: Leaves<Float32Array>;
-  start(plan: TrialPlan): Task;
+  start(plan: TrialPlan): ModelTask;
 }
 
 /** @param input - Shape of an example, without the batch axis. */
@@ -34,22 +40,37 @@ export function createTrials(model: nn.Layer, input: readonly number[]): ModelTr
     params: initialise(0),
     state: keeper.live,
     start: ({ seed, order, batch, gradient, evaluate }) => {
-      const random = mulberry32(seed).fork("order");
+      const initial = order.slice();
+      let random = mulberry32(seed).fork("order");
       const stepsPerEpoch = Math.floor(order.length / batch);
       const takeState = keeper.claim(initialState(seed));
       let step = 0;
+      /** Goes on to the next batch; returns its place in the epoch. */
+      const advance = (): number => {
+        const position = step % stepsPerEpoch;
+        if (position === 0) {
+          shuffle(order, random);
+        }
+        step += 1;
+        return position;
+      };
       return {
         params: initialise(seed),
         dtype: "float32",
         stepsPerEpoch,
         gradient: (params, into) => {
           takeState();
-          const position = step % stepsPerEpoch;
-          if (position === 0) {
-            shuffle(order, random);
+          return gradient(advance() * batch, params, into);
+        },
+        seek: (steps) => {
+          if (steps < step) {
+            order.set(initial);
+            random = mulberry32(seed).fork("order");
+            step = 0;
           }
-          step += 1;
-          return gradient(position * batch, params, into);
+          while (step < steps) {
+            advance();
+          }
         },
         evaluate: (params) => {
           takeState();

@@ -97,7 +97,7 @@ export async function runMember({
     learningRate,
     dtype: task.dtype,
     localSteps,
-    gradient: (params, gradients) => task.gradient(self, params, gradients),
+    gradient: (params, gradients, step) => task.gradient(self, params, gradients, step),
   });
   const directory = state === undefined ? undefined : await openState(state);
   const layout = layoutOf(task, method.exchanged);

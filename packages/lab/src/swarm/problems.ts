@@ -37,8 +37,8 @@ export interface OpenSwarm {
 export interface SwarmTask {
   readonly params: Leaves;
   readonly dtype: DType;
-  /** Writes the gradient of a peer's next batch; returns its loss. */
-  gradient(peer: number, params: Leaves, gradients: Leaves): Promise<number> | number;
+  /** Writes the gradient of a peer's batch of a step, counted from 0; returns its loss. */
+  gradient(peer: number, params: Leaves, gradients: Leaves, step: number): Promise<number> | number;
   /** The metric of one model. */
   evaluate(params: Leaves): Promise<number>;
 }
@@ -84,8 +84,12 @@ const pictures = (name: "mnist-softmax" | "mnist-mlp" | "mnist-lenet"): SwarmPro
         return {
           params: first.params,
           dtype: first.dtype,
-          gradient: (peer, params, gradients) =>
-            inTurn(() => (tasks[peer] as typeof first).gradient(params, gradients)),
+          gradient: (peer, params, gradients, step) =>
+            inTurn(() => {
+              const task = tasks[peer] as typeof first;
+              task.seek(step); // a peer that comes back goes on in its data where it was
+              return task.gradient(params, gradients);
+            }),
           evaluate: (params) => inTurn(async () => (await first.evaluate(params)).metric),
         };
       },

@@ -96,7 +96,7 @@ export async function runSwarm(
         learningRate,
         dtype: task.dtype,
         localSteps,
-        gradient: (params, gradients) => task.gradient(peer, params, gradients),
+        gradient: (params, gradients, step) => task.gradient(peer, params, gradients, step),
         ...(mixer && { mixer }),
       });
       mixer ??= createMixer(own.vectors * own.parameters, own.dtype);
