@@ -174,6 +174,10 @@ export class PeerLoop {
         if (!this.trainer.delayed) {
           this.offer();
         }
+        this.closeWhenOver();
+        if (!this.open) {
+          return; // neighbours were there before the own gradient
+        }
         const { ms } = this.deadline;
         const left = this.started + ms - this.timers.now();
         // However long the own gradient took, neighbours get the time of an exchange.
@@ -183,7 +187,6 @@ export class PeerLoop {
         });
         const took = this.timers.now() - this.started;
         this.nudge(Math.max(LEAST_NUDGE_MS, this.deadline.medianMs > 0 ? ms / 3 : took));
-        this.closeWhenOver();
       },
       (error) => this.end(error),
     );
