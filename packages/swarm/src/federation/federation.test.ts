@@ -132,6 +132,25 @@ describe("a star", () => {
     expect(world.time.now()).toBeLessThan(3000);
   });
 
+  test("gives a job to another client where one answers with what is no answer", async () => {
+    const world = new World(2, {}, { deadline: { firstMs: 500, leastMs: 100 } });
+    const odd = new Life(world.time, world.network.connect(1));
+    odd.transport.listen({
+      message: (from, message) => {
+        if (message.kind === "values") {
+          const payload = { form: "bf16", values: Uint16Array.of(0, 0) } as const;
+          odd.transport.send(from, { ...message, payload });
+        }
+      },
+    });
+    const answer = world.server.ask(Float32Array.of(1, 2));
+    await world.wait(20);
+    // It has a word to say for as long as it lives, and is the first to be free.
+    world.time.after(300, () => odd.transport.send(0, { kind: "have", round: 0 }));
+    world.join(2);
+    expect(await world.until(answer)).toEqual(Float32Array.of(2, 4));
+  });
+
   test("of one client asks nobody else, and gives up where it is away, goes or is slow", async () => {
     const world = new World(3, {}, { deadline: { firstMs: 1000, leastMs: 500 } });
     world.join(1);

@@ -380,7 +380,7 @@ class Server implements FederationServer {
       return;
     }
     const free = [...this.known].find(
-      ([, { present, job: other }]) => present && other === undefined,
+      ([peer, { present, job: other }]) => present && other === undefined && !job.at.has(peer),
     );
     if (free !== undefined && job.at.size === 1) {
       this.give(...free, job);
