@@ -1,6 +1,7 @@
 /** docs/cli.md, from the option table. */
 
-import { type CommandName, commands, flagOf, type OptionSpec } from "./options.ts";
+import type { OptionSpec } from "./optionSpec.ts";
+import { type CommandName, commands, flagOf } from "./options.ts";
 
 /** The command line's page, in Markdown. */
 export function renderCliDocs(): string {

@@ -7,19 +7,17 @@ import { describeRun, type MetaRun, readRun } from "../meta/run.ts";
 import type { Interval } from "../protocol.ts";
 import { createBenchProgress } from "./benchProgress.ts";
 import { checkpointsIn, loadLatest, presetOf } from "./metaFolder.ts";
+import type { MetaOptions } from "./metaOptions.ts";
 import { problemNamed } from "./metaWords.ts";
 import type { MetaWorld } from "./metaWorld.ts";
-import type { CommandOptions } from "./options.ts";
 import { exitCodes, UsageError } from "./terminal.ts";
-
-type Options = CommandOptions["meta"];
 
 const defaultTasks = 1000;
 
 /** @throws UsageError for a folder without a run, Error for one without a checkpoint. */
 export async function evaluate(
   folder: string,
-  options: Options,
+  options: MetaOptions,
   world: MetaWorld,
 ): Promise<number> {
   const { terminal, clock, onInterrupt } = world;

@@ -1,20 +1,16 @@
 /** `adastra meta invite | serve | join`: a server's rounds with clients at real peers. */
 
-import { readFile } from "node:fs/promises";
 import { layoutId, metropolis, star } from "@adastra/swarm";
-import type { Identity, Roster } from "@adastra/swarm/libp2p";
+import type { Roster } from "@adastra/swarm/libp2p";
 import { describeRun } from "../meta/run.ts";
+import { drawRun, drawSession, INVITATION, KEY, readInvited } from "./invited.ts";
+import { createLiveLine } from "./liveLine.ts";
+import type { MetaOptions } from "./metaOptions.ts";
 import { trainIn } from "./metaTrain.ts";
 import { problemNamed, runOf } from "./metaWords.ts";
 import type { MetaWorld } from "./metaWorld.ts";
-import type { CommandOptions } from "./options.ts";
 import { writeAtomically } from "./resultFiles.ts";
 import { exitCodes, UsageError } from "./terminal.ts";
-
-type Options = CommandOptions["meta"];
-
-const KEY = "adastra.key";
-const INVITATION = "invitation.json";
 
 /**
  * Founds a run: writes who serves it, who works for it and what it trains, signed with the key.
@@ -24,7 +20,7 @@ const INVITATION = "invitation.json";
  */
 export async function invite(
   problemName: string,
-  options: Options,
+  options: MetaOptions,
   { terminal, randomBytes }: MetaWorld,
 ): Promise<number> {
   const { key = KEY, invitation = INVITATION, members = [], json } = options;
@@ -42,7 +38,7 @@ export async function invite(
   const { layout } = valuesOf(await problem.open(), run);
   const founder = await loadIdentity(key);
   const roster: Roster = {
-    run: Array.from(randomBytes(8), (byte) => byte.toString(16).padStart(2, "0")).join(""),
+    run: drawRun(randomBytes),
     epoch: 0,
     layout: await layoutId(layout, 0),
     mixing: metropolis(star(members.length)),
@@ -68,8 +64,8 @@ export async function invite(
  *
  * @throws UsageError without a founder; RangeError for an invitation that is not the founder's, or not to this server.
  */
-export async function serve(options: Options, world: MetaWorld): Promise<number> {
-  const { roster, identity } = await invited("meta serve", options);
+export async function serve(options: MetaOptions, world: MetaWorld): Promise<number> {
+  const { roster, identity } = await readInvited("meta serve", options);
   const { requireFederation, serveFederation } = await import("../federation/federation.ts");
   const { run, problem } = requireFederation(roster);
   const { clock, randomBytes } = world;
@@ -79,14 +75,16 @@ export async function serve(options: Options, world: MetaWorld): Promise<number>
       roster,
       identity,
       clock,
-      session: new DataView(randomBytes(4).buffer).getUint32(0),
+      session: drawSession(randomBytes),
       ...(listen !== undefined && { listen: [listen] }),
     });
     const invitedClients = roster.peers.length - 1;
     return {
       training: federated.training,
+      // A round may wait for clients for ever: it is dropped, and nothing has changed by it.
+      interrupt: () => void federated.close(false),
       status: () =>
-        `, ${federated.clients} of ${invitedClients} clients, ${(federated.traffic.sent / 1e6).toFixed(1)} MB sent`,
+        `, ${federated.clients} of ${invitedClients} clients, ${megabytes(federated.traffic.sent)} sent`,
       close: (isOver) => federated.close(isOver),
     };
   });
@@ -97,39 +95,34 @@ export async function serve(options: Options, world: MetaWorld): Promise<number>
  *
  * @throws UsageError without a founder; RangeError for an invitation that is not the founder's or not to this client.
  */
-export async function join(options: Options, world: MetaWorld): Promise<number> {
+export async function join(options: MetaOptions, world: MetaWorld): Promise<number> {
   const { terminal, clock, onInterrupt } = world;
-  const { roster, identity } = await invited("meta join", options);
+  const { roster, identity } = await readInvited("meta join", options);
   const { joinFederation } = await import("../federation/federation.ts");
   const controller = new AbortController();
   const release = onInterrupt(() => {
     terminal.err("\nleaving; press Ctrl-C again to leave at once\n");
     controller.abort();
   });
-  let shown = Number.NEGATIVE_INFINITY;
+  const live = createLiveLine(terminal, clock);
   try {
     const result = await joinFederation({
       roster,
       identity,
       clock,
       signal: controller.signal,
-      onTask: (done, { sent, received }) => {
-        const now = clock.now();
-        if (now - shown >= (terminal.isTty ? 200 : 5000)) {
-          shown = now;
-          const line = `${done} ${done === 1 ? "task" : "tasks"}, ${(received / 1e6).toFixed(1)} MB received, ${(sent / 1e6).toFixed(1)} MB sent`;
-          terminal.err(terminal.isTty ? `\r\u001b[K${line}` : `${line}\n`);
-        }
-      },
+      onTask: (done, { sent, received }) =>
+        live.show(
+          () =>
+            `${done} ${done === 1 ? "task" : "tasks"}, ${megabytes(received)} received, ${megabytes(sent)} sent`,
+        ),
     });
-    if (terminal.isTty) {
-      terminal.err("\n");
-    }
+    live.end();
     const { tasks, traffic, interrupted } = result;
     terminal.out(
       options.json
         ? `${JSON.stringify(result)}\n`
-        : `trained on ${tasks} tasks, ${(traffic.sent / 1e6).toFixed(1)} MB sent, ${(traffic.received / 1e6).toFixed(1)} MB received\n`,
+        : `trained on ${tasks} tasks, ${megabytes(traffic.sent)} sent, ${megabytes(traffic.received)} received\n`,
     );
     return interrupted ? exitCodes.interrupted : exitCodes.ok;
   } finally {
@@ -137,17 +130,4 @@ export async function join(options: Options, world: MetaWorld): Promise<number> 
   }
 }
 
-/** The invitation that the options name, and the identity of this machine. */
-async function invited(
-  where: string,
-  { key = KEY, invitation = INVITATION, founder }: Options,
-): Promise<{ readonly roster: Roster; readonly identity: Identity }> {
-  if (founder === undefined) {
-    throw new UsageError(
-      `${where}: --founder must name the peer id whose invitations are taken, got none; ask who sent the invitation`,
-    );
-  }
-  const { loadIdentity, readInvitation } = await import("@adastra/swarm/libp2p");
-  const roster = await readInvitation(await readFile(invitation, "utf8"), founder);
-  return { roster, identity: await loadIdentity(key) };
-}
+const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;

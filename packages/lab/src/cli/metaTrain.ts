@@ -7,13 +7,11 @@ import { createClientPool } from "../meta/clientPool.ts";
 import { describeRun, type MetaRun, readRun } from "../meta/run.ts";
 import { createBenchProgress } from "./benchProgress.ts";
 import { checkpointsIn, loadLatest, writePreset } from "./metaFolder.ts";
+import type { MetaOptions } from "./metaOptions.ts";
 import { problemNamed, runOf } from "./metaWords.ts";
 import type { MetaWorld } from "./metaWorld.ts";
-import type { CommandOptions } from "./options.ts";
 import { makeFolder, timestamp, writeResult } from "./resultFiles.ts";
 import { exitCodes, UsageError } from "./terminal.ts";
-
-type Options = CommandOptions["meta"];
 
 /** Checkpoints of a run, besides the last. */
 const checkpoints = 20;
@@ -23,6 +21,8 @@ export interface Trained {
   readonly training: MetaTraining;
   /** Of the clients, in the line that shows progress. */
   readonly status?: () => string;
+  /** Drops the round that is under way, whose end may never come; without it Ctrl-C waits for that. */
+  readonly interrupt?: () => void;
   /** @param isOver - whether its last round was taken. */
   readonly close?: (isOver: boolean) => Promise<void> | void;
 }
@@ -30,7 +30,7 @@ export interface Trained {
 /** @throws UsageError for what does not go together, Error for data that is not there. */
 export async function train(
   problemName: string,
-  options: Options,
+  options: MetaOptions,
   world: MetaWorld,
 ): Promise<number> {
   const problem = problemNamed(problemName);
@@ -53,7 +53,7 @@ export async function train(
 export async function trainIn(
   where: string,
   run: MetaRun,
-  options: Options,
+  options: MetaOptions,
   world: MetaWorld,
   open: () => Promise<Trained>,
 ): Promise<number> {
@@ -97,7 +97,7 @@ export async function trainIn(
 async function folderOf(
   where: string,
   run: MetaRun,
-  { out, resume }: Options,
+  { out, resume }: MetaOptions,
   { now }: MetaWorld,
 ): Promise<string> {
   if (resume && out === undefined) {
@@ -119,7 +119,7 @@ async function folderOf(
 
 /** Trains to the last round or to Ctrl-C, with checkpoints; says whether it was stopped. */
 async function advance(
-  { training, status = () => "" }: Trained,
+  { training, status, interrupt }: Trained,
   { rounds }: MetaRun,
   directory: CheckpointDirectory,
   { terminal, clock, onInterrupt }: MetaWorld,
@@ -127,18 +127,32 @@ async function advance(
   const progress = createBenchProgress(terminal, clock);
   let stopped = false;
   const release = onInterrupt(() => {
-    terminal.err("\nstopping after this round; press Ctrl-C again to leave at once\n");
+    const when = interrupt === undefined ? " after this round" : "";
+    terminal.err(`\nstopping${when}; press Ctrl-C again to leave at once\n`);
     stopped = true;
+    interrupt?.();
   });
+  if (status !== undefined) {
+    terminal.err(`waiting for clients${status()}\n`);
+  }
   const every = Math.ceil(rounds / checkpoints);
   const first = training.round;
   try {
     while (training.round < rounds && !stopped) {
-      const { round, lastLoss } = await training.next();
+      const result = await training.next().catch((error: unknown) => {
+        if (stopped) {
+          return undefined; // dropped; nothing has changed
+        }
+        throw error;
+      });
+      if (result === undefined) {
+        break;
+      }
+      const { round, lastLoss } = result;
       const share = (round - first) / (rounds - first);
       progress.update(
         share,
-        `round ${round} of ${rounds}, loss ${lastLoss.toPrecision(3)}${status()}`,
+        `round ${round} of ${rounds}, loss ${lastLoss.toPrecision(3)}${status?.() ?? ""}`,
       );
       if (round % every === 0 || round === rounds) {
         await directory.save(round, training.save());

@@ -3,7 +3,7 @@
 import type { MetaProblem } from "../meta/metaProblem.ts";
 import { findMetaProblem } from "../meta/problems.ts";
 import type { MetaRun } from "../meta/run.ts";
-import type { CommandOptions } from "./options.ts";
+import type { MetaOptions } from "./metaOptions.ts";
 import { UsageError } from "./terminal.ts";
 
 /** @throws UsageError for a problem that there is not. */
@@ -23,7 +23,7 @@ export function problemNamed(name: string): MetaProblem {
 export function runOf(
   where: string,
   { info }: MetaProblem,
-  { method = "aruba", rate = info.rates[method], zeta, rounds, seed }: CommandOptions["meta"],
+  { method = "aruba", rate = info.rates[method], zeta, rounds, seed }: MetaOptions,
 ): MetaRun {
   if (rate === undefined) {
     throw new UsageError(

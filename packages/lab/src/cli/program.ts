@@ -2,13 +2,8 @@
 
 import { Command, CommanderError, Option } from "commander";
 import { nearest } from "../lookUp.ts";
-import {
-  type CommandName,
-  type CommandOptions,
-  commands,
-  flagOf,
-  type OptionSpec,
-} from "./options.ts";
+import type { OptionSpec } from "./optionSpec.ts";
+import { type CommandName, type CommandOptions, commands, flagOf } from "./options.ts";
 import { type Terminal, UsageError } from "./terminal.ts";
 
 /** What each command does; it returns the exit code. */

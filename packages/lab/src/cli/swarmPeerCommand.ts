@@ -1,21 +1,22 @@
 /** `adastra swarm identity | invite | join | status`: real peers. */
 
-import { readFile, rename, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { mulberry32 } from "@adastra/core";
 import { layoutId, metropolis, type RoundReport } from "@adastra/swarm";
 import type { Roster } from "@adastra/swarm/libp2p";
 import { parseGraph } from "../swarm/graphSpec.ts";
 import type { MemberResult } from "../swarm/member.ts";
 import { type RunConfig, requireConfig } from "../swarm/runConfig.ts";
+import { drawRun, drawSession, INVITATION, KEY, readInvited } from "./invited.ts";
+import { createLiveLine } from "./liveLine.ts";
 import { type CommandOptions, flagOf } from "./options.ts";
+import { writeAtomically } from "./resultFiles.ts";
 import { align } from "./resultTable.ts";
 import type { SwarmWorld } from "./swarmWorld.ts";
 import { exitCodes, UsageError } from "./terminal.ts";
 
 type Options = CommandOptions["swarm"];
 
-const KEY = "adastra.key";
-const INVITATION = "invitation.json";
 /** Of a run's start and of who has which examples. */
 const SEED = 1;
 
@@ -78,8 +79,7 @@ export async function invite(
   const { layoutOf, startTask } = await import("../swarm/member.ts");
   const task = startTask(await problem.open(), config, members.length);
   const layout = layoutOf(task, method.exchanged);
-  const drawn = Array.from(randomBytes(8), (byte) => byte.toString(16).padStart(2, "0")).join("");
-  const run = earlier?.run ?? drawn;
+  const run = earlier?.run ?? drawRun(randomBytes);
   const epoch = earlier === undefined ? 0 : earlier.epoch + 1;
   const roster: Roster = {
     run,
@@ -92,7 +92,7 @@ export async function invite(
     config,
   };
   const founder = await loadIdentity(key);
-  await replace(invitation, `${await createInvitation(roster, founder)}\n`);
+  writeAtomically(invitation, `${await createInvitation(roster, founder)}\n`);
   const which = epoch === 0 ? "" : `, graph epoch ${epoch}`;
   terminal.out(
     json
@@ -154,16 +154,9 @@ function completeConfig(
  * invited, and the state of another run.
  */
 export async function join(options: Options, world: SwarmWorld): Promise<number> {
-  const { key = KEY, invitation = INVITATION, founder, state, metrics: port, listen } = options;
+  const { state, metrics: port, listen } = options;
   const { terminal, clock, randomBytes, onInterrupt } = world;
-  if (founder === undefined) {
-    throw new UsageError(
-      "swarm: --founder must name the peer id whose invitations are taken, got none; ask who sent the invitation",
-    );
-  }
-  const { loadIdentity, readInvitation } = await import("@adastra/swarm/libp2p");
-  const identity = await loadIdentity(key);
-  const roster = await readInvitation(await readFile(invitation, "utf8"), founder);
+  const { roster, identity } = await readInvited("swarm", options);
   const { runMember } = await import("../swarm/member.ts");
   const metrics =
     port === undefined ? undefined : await (await import("../swarm/metrics.ts")).serveMetrics(port);
@@ -174,29 +167,23 @@ export async function join(options: Options, world: SwarmWorld): Promise<number>
   });
   const { config } = requireConfig(roster.config);
   const started = clock.now();
-  let shown = Number.NEGATIVE_INFINITY;
+  const live = createLiveLine(terminal, clock);
   try {
     const result = await runMember({
       roster,
       identity,
       clock,
-      session: new DataView(randomBytes(4).buffer).getUint32(0),
+      session: drawSession(randomBytes),
       signal: controller.signal,
       ...(state !== undefined && { state }),
       ...(listen !== undefined && { listen: [listen] }),
       onRound: (report, stallMs, traffic) => {
         metrics?.observe(report, stallMs, traffic);
-        const now = clock.now();
-        if (now - shown >= (terminal.isTty ? 200 : 5000)) {
-          shown = now;
-          const line = liveLine(report, config.rounds, (now - started) / 1000, traffic.sent);
-          terminal.err(terminal.isTty ? `\r\u001b[K${line}` : `${line}\n`);
-        }
+        const seconds = (clock.now() - started) / 1000;
+        live.show(() => liveLine(report, config.rounds, seconds, traffic.sent));
       },
     });
-    if (terminal.isTty) {
-      terminal.err("\n");
-    }
+    live.end();
     terminal.out(options.json ? `${JSON.stringify(result)}\n` : summary(result));
     return result.interrupted ? exitCodes.interrupted : exitCodes.ok;
   } finally {
@@ -267,11 +254,4 @@ function parseMetrics(text: string): Map<string, number> {
       Number(value),
     ]),
   );
-}
-
-/** Writes under a temporary name first: a half-written file never bears the name. */
-async function replace(path: string, content: string): Promise<void> {
-  const temporary = `${path}.${process.pid}.tmp`;
-  await writeFile(temporary, content);
-  await rename(temporary, path);
 }

@@ -125,6 +125,17 @@ describe("clients at peers", () => {
     expect(checkpointsOf(file("there")).at(-1)).toEqual(checkpointsOf(file("here")).at(-1));
   }, 60_000);
 
+  test("a server that nobody joins is stopped by Ctrl-C, and resumed", async () => {
+    const given = await found("sinusoid", 1, { method: "sgd", rounds: 2 });
+    const out = file("there");
+    const alone = command(["serve"], { ...given(0), out, json: true }, "waiting for clients");
+    expect(await alone.exitCode).toBe(130);
+    expect(JSON.parse(alone.said.out)).toMatchObject({ round: 0, interrupted: true });
+    const client = command(["join"], given(1));
+    expect(await command(["serve"], { ...given(0), out, resume: true }).exitCode).toBe(0);
+    expect(await client.exitCode).toBe(0);
+  }, 60_000);
+
   test("are refused in one sentence where they are not invited, and nothing is written", async () => {
     const given = await found("sinusoid", 1, { method: "sgd", rounds: 2 });
     const out = file("there");
@@ -143,6 +154,11 @@ describe("clients at peers", () => {
     ).rejects.toThrow("meta invite: --members must name the server and at least one client, got 0");
     await expect(found("sinusoid", 1, { method: "adam" })).rejects.toThrow(
       "meta: --method must leave tasks independent for clients at peers, got adam",
+    );
+    const asSwarm: typeof metaCommand = ([action = ""], { key, invitation, founder }, world) =>
+      swarmCommand(action, { key, invitation, founder } as CommandOptions["swarm"], world);
+    await expect(command(["join"], given(1), undefined, asSwarm).exitCode).rejects.toThrow(
+      "swarm: the invitation must be to a swarm, got one to meta-training; join with adastra meta join",
     );
     await expect(command(["join", "sinusoid"], given(1)).exitCode).rejects.toThrow(
       "meta join: must be given no words, got 1 words",

@@ -33,6 +33,12 @@ export function requireConfig(value: unknown): {
 } {
   const config = value as Partial<RunConfig> | null;
   need(typeof config === "object" && config !== null, "the config must be an object", config);
+  const { kind } = config as { readonly kind?: unknown };
+  if (kind === "meta") {
+    throw new RangeError(
+      "swarm: the invitation must be to a swarm, got one to meta-training; join with adastra meta join",
+    );
+  }
   const { rounds, seed, localSteps, learningRate, consensusStep, clip, skew, options } = config;
   for (const [name, count] of Object.entries({ rounds, localSteps })) {
     need(isCount(count, 1), `\`${name}\` must be an integer of at least 1`, count);
